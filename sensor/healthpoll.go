@@ -14,6 +14,7 @@ import (
 
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/event"
+	"spamsensor/sensor/report"
 )
 
 // The stats event comes once a minute, which is late for a fault that blinds or mutes the sensor:
@@ -231,7 +232,12 @@ func (p *pipeline) reportHealth(now int64, changes []event.Health) {
 		if p.events != nil {
 			p.events.Health(now, &changes[i])
 		}
-		p.report.Health(changes[i].Text)
+		c := &changes[i]
+		if p.health.live {
+			continue // questions have what is raised
+		}
+		p.report.Health(report.Health{Check: c.Check, Text: c.Text, Hint: c.Hint,
+			Since: report.Time(c.Since)})
 	}
 	if p.messages != nil {
 		p.messages.changes(time.Now(), changes)

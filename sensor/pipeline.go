@@ -61,14 +61,12 @@ func (p *pipeline) keepFinding(saved *engine.Saved) {
 }
 
 // newPipeline connects engine, events and report. run is the id of the run, out the destination of
-// the events (nil: no events), input the name of a source by its number. A live pipeline has no
-// report, and drops events when the output is too slow; the other one waits.
+// the events (nil: no events), input the name of a source by its number. A live pipeline drops
+// events when the output is too slow; the other one waits.
 func newPipeline(cfg *config, run string, live bool, out io.Writer, input func(uint16) string,
 	sources func() capture.Stats) *pipeline {
-	p := &pipeline{cfg: cfg, run: run, sources: sources}
-	if !live { // a service has no end at which a report could be read
-		p.report = report.New(input, cfg.evidence.Clean)
-	}
+	p := &pipeline{cfg: cfg, run: run, sources: sources,
+		report: report.New(input, cfg.evidence.Clean, live)}
 	o := engine.Output{Session: p.session, Finding: p.finding, Source: p.source, Site: p.site,
 		Stats: p.stats, Server: p.server}
 	if out != nil {
@@ -149,7 +147,9 @@ func (p *pipeline) source(s *finding.SourceRecord) {
 	if p.events != nil {
 		p.events.Source(s)
 	}
-	p.report.Source(s)
+	if !p.health.live { // else questions add them
+		p.report.Source(s)
+	}
 }
 
 func (p *pipeline) server(s *mailserver.Record) {
@@ -197,6 +197,24 @@ func (p *pipeline) stats(now int64) {
 	}
 	p.reportHealth(now, changes)
 	p.heartbeat(now)
+}
+
+// input describes what was read so far; c are the counters of all sources.
+func (p *pipeline) input(c capture.Stats) report.Input {
+	st := p.engine.Stats()
+	in := report.Input{Unused: p.engine.Unused(),
+		Frames: st.Frames, Refused: st.Refused, Bytes: c.BytesRead, First: st.First, Last: st.Last,
+		Drops: c.KernelDrops + c.InterfaceDrops, Loss: p.last.Loss, Account: p.last.Account(),
+		HomeSeen: st.HomeSeen, Attempts: st.Attempts,
+		Unjudged: st.Unjudged, UnjudgedCount: st.UnjudgedCount, Home: st.Home,
+		SeenClient: st.SeenClient, SeenServer: st.SeenServer,
+		Gaps: st.Gaps, Midstream: st.Midstream, Version: version}
+	for _, n := range st.Outcomes {
+		if n.Refused {
+			in.RefusedBy = append(in.RefusedBy, fmt.Sprintf("%d %s", n.N, n.Name))
+		}
+	}
+	return in
 }
 
 // eventStats makes the stats event of the counters of all parts; q may be nil.

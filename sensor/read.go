@@ -289,8 +289,7 @@ func (a *app) progress(files *capture.Files, o readOptions) *progressbar.Progres
 // standard output. It returns the first error of writing.
 func (a *app) printReport(p *pipeline, names []string, c capture.Stats, problems []error,
 	took time.Duration, eventsOut bool) error {
-	st := p.engine.Stats()
-	p.report.NotJudged(st.Unjudged)
+	p.report.NotJudged(p.engine.Stats().Unjudged)
 	if a.opt.quiet {
 		return nil
 	}
@@ -298,29 +297,26 @@ func (a *app) printReport(p *pipeline, names []string, c capture.Stats, problems
 	if eventsOut {
 		out = a.stderr
 	}
-	sums := sumsOf(names, a.opt.verbose > 0)
-	for i := range names {
-		names[i] = printable(names[i])
-	}
-	in := report.Input{
-		Names: names, Problems: problems, Took: took, Unused: p.engine.Unused(),
-		Frames: st.Frames, Refused: st.Refused, Bytes: c.BytesRead, First: st.First, Last: st.Last,
-		Drops: c.KernelDrops + c.InterfaceDrops, Loss: p.last.Loss, Account: p.last.Account(),
-		HomeSeen: st.HomeSeen, Attempts: st.Attempts,
-		Unjudged: st.Unjudged, UnjudgedCount: st.UnjudgedCount, Home: st.Home,
-		SeenClient: st.SeenClient, SeenServer: st.SeenServer,
-		Gaps: st.Gaps, Midstream: st.Midstream,
-		Version: version, Settings: a.opt.settings(), Sums: sums,
-	}
-	for _, n := range st.Outcomes {
-		if n.Refused {
-			in.RefusedBy = append(in.RefusedBy, fmt.Sprintf("%d %s", n.N, n.Name))
-		}
-	}
+	m := a.model(p, names, c, problems, took)
 	w := &errWriter{w: out}
-	p.report.Text(w, &in, report.Options{Color: a.useColor(out), Width: terminalWidth(out),
+	m.Text(w, report.Options{Color: a.useColor(out), Width: terminalWidth(out),
 		All: a.opt.verbose > 0, Zone: time.Local})
 	return w.err
+}
+
+// model is what a report says of a run that has ended.
+func (a *app) model(p *pipeline, names []string, c capture.Stats, problems []error,
+	took time.Duration) *report.Model {
+	in := p.input(c)
+	in.Took, in.Sums, in.Settings = took, sumsOf(names, a.opt.verbose > 0), a.opt.settings()
+	for _, name := range names {
+		in.Names = append(in.Names, printable(name))
+	}
+	for _, problem := range problems {
+		in.Problems = append(in.Problems, problem.Error())
+	}
+	p.engine.Between(func() { p.report.Times(p.engine.Times) })
+	return p.report.Model(&in)
 }
 
 // terminalWidth is the width of a terminal in columns, zero if the stream is none.

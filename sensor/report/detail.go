@@ -3,11 +3,9 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 
-	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 )
 
@@ -35,37 +33,36 @@ var classText = [verdict.Classes]string{verdict.Spambot: "spambot",
 	verdict.Backscatter:      "returns mail to forged senders"}
 
 // head is the first line of a finding.
-func head(n int, f *finding.Finding) string {
-	what := predicate(f)
+func head(n int, f *Finding) string {
+	what := f.What
 	switch {
 	case f.Class >= verdict.OpenRelay:
-		return fmt.Sprintf("%d. mail server %s  %s, %s, severity %s", n, f.Source.Addr, what,
-			f.Highest, f.Worst())
+		return fmt.Sprintf("%d. mail server %s  %s, %s, severity %s", n, f.IP, what, f.Level,
+			f.Severity)
 	case f.Class == verdict.Spambot:
-		what = fmt.Sprintf("%s spambot", f.Highest)
+		what = f.Level + " spambot"
 	}
-	if f.Worst() > verdict.Info {
-		what += fmt.Sprintf(", severity %s", f.Worst())
+	if f.Severity != verdict.Info.String() {
+		what += ", severity " + f.Severity
 	}
-	return fmt.Sprintf("%d. %s  %s", n, f.Source.Addr, what)
+	return fmt.Sprintf("%d. %s  %s", n, f.IP, what)
 }
 
-// finding writes a finding.
-func (r *Report) finding(p *printer, n int, f *finding.Finding, in *Input, d depth) {
+// finding writes a finding; end is the end of the input.
+func (p *printer) finding(n int, f *Finding, end Time, d depth) {
 	p.section(head(n, f))
 	if f.Class >= verdict.OpenRelay {
-		p.text(fmt.Sprintf("First seen %s, last %s.", p.clock(f.Decided.At),
-			p.clock(f.Source.Counters.Last)))
+		p.text(fmt.Sprintf("First seen %s, last %s.", p.clock(f.Decided.At), p.clock(f.Last)))
 	} else {
-		r.host(p, f)
+		p.host(f)
 	}
-	if s := p.became(f, in.Last); s != "" && f.Class != verdict.DirectSMTP {
+	if s := p.became(f, end); s != "" && f.Class != verdict.DirectSMTP {
 		p.text(s)
 	}
 	if f.Class != verdict.DirectSMTP { // its reason is what the first line says
-		r.reasons(p, f, d)
+		p.reasons(f, d)
 	}
-	r.proof(p, f, d)
+	p.proof(f, d)
 	if len(f.Blind) > 0 {
 		p.labelled("Not seen", strings.Join(f.Blind, "; ")+".")
 	}
@@ -73,49 +70,47 @@ func (r *Report) finding(p *printer, n int, f *finding.Finding, in *Input, d dep
 }
 
 // host writes who the host of a finding is, and what it did.
-func (r *Report) host(p *printer, f *finding.Finding) {
-	s := &f.Source
-	where := r.name(s.Input)
-	if s.MAC != [6]byte{} {
+func (p *printer) host(f *Finding) {
+	where := f.Input
+	if f.MAC != "" {
 		whose := ""
 		if !f.OnLink {
 			whose = " (perhaps a router's)"
 		}
-		where = fmt.Sprintf("MAC %s%s, %s", net.HardwareAddr(s.MAC[:]), whose, where)
+		where = fmt.Sprintf("MAC %s%s, %s", f.MAC, whose, where)
 	}
-	if len(s.VLAN) > 0 {
-		where += fmt.Sprintf(", VLAN %v", s.VLAN)
+	if len(f.VLAN) > 0 {
+		where += fmt.Sprintf(", VLAN %v", f.VLAN)
 	}
 	p.text(where)
 	decided := ""
-	if f.Worst() > verdict.Info {
+	if f.Severity != verdict.Info.String() {
 		decided = fmt.Sprintf(" Decided %s after %s%s.", p.clock(f.Decided.At),
 			counted(f.Decided.Attempts, "attempt"), modeText[f.Mode])
 	}
-	p.text(fmt.Sprintf("Seen %s.%s", p.span(s.Counters.First, s.Counters.Last), decided))
-	p.text(activity(s))
-	if to := r.destinations(s); to != "" {
+	p.text(fmt.Sprintf("Seen %s.%s", p.span(f.First, f.Last), decided))
+	p.text(activity(&f.Counts))
+	if to := destinations(&f.Host); to != "" {
 		p.text("Mostly to " + to + ".")
 	}
 	if text := egressText[f.Egress]; text != "" {
 		p.text(text)
 	}
-	if text := f.SameMachine(); text != "" {
-		p.text(text)
+	if f.SameMachine != "" {
+		p.text(f.SameMachine)
 	}
 }
 
 // activity are the counts of a host in a sentence.
-func activity(s *finding.SourceRecord) string {
-	c := &s.Counters
+func activity(c *Counts) string {
 	text := fmt.Sprintf("%s to %s in %s: %s", counted(c.Attempts, "attempt"),
-		counted(s.DestIPs, "server"), counted(s.DestNets, "network"),
+		counted(c.DestIPs, "server"), counted(c.DestNets, "network"),
 		counted(c.Sessions, "session"))
 	for _, x := range []struct {
 		n    uint32
 		what string
 	}{{c.Refused, "refused"}, {c.Unreachable, "unreachable"},
-		{s.GivenUp, "abandoned after the answer"}, {s.Silent - s.GivenUp, "without an answer"}} {
+		{c.GivenUp, "abandoned after the answer"}, {c.Silent - c.GivenUp, "without an answer"}} {
 		if x.n > 0 {
 			text += fmt.Sprintf(", %s %s", grouped(uint64(x.n)), x.what)
 		}
@@ -125,32 +120,20 @@ func activity(s *finding.SourceRecord) string {
 	}
 	text += fmt.Sprintf(". %s", verdict.Count(c.Messages, "message was accepted",
 		"messages were accepted"))
-	if n := refusals(s); n > 0 {
+	if n := c.Refusals(); n > 0 {
 		text += fmt.Sprintf("; %s or deferred", verdict.Count(uint32(n), "command was refused",
 			"commands were refused"))
 	}
 	return text + "."
 }
 
-// refusals is how many replies refused or deferred something that a host asked for: a connection, a
-// sender, a recipient, or a message. The events of its sessions have the same sum.
-func refusals(s *finding.SourceRecord) uint64 {
-	c := &s.Counters
-	return uint64(c.Rejected) + uint64(c.Deferred) + uint64(c.RecipientsRejected)
-}
-
-// failed is how many attempts of a host led to no session.
-func failed(s *finding.SourceRecord) uint64 {
-	return uint64(s.Silent) + uint64(s.Counters.Refused) + uint64(s.Counters.Unreachable)
-}
-
 // destinations are the servers that a host tries most often; empty if none stands out.
-func (r *Report) destinations(s *finding.SourceRecord) string {
+func destinations(h *Host) string {
 	var list []string
-	for _, d := range s.Destinations {
+	for _, d := range h.Destinations {
 		text := d.Server.String()
 		if d.Name != "" {
-			text = fmt.Sprintf("%s (%s)", cut(r.clean(d.Name), 60), text)
+			text = fmt.Sprintf("%s (%s)", cut(d.Name, 60), text)
 		}
 		list = append(list, text)
 	}
@@ -158,55 +141,63 @@ func (r *Report) destinations(s *finding.SourceRecord) string {
 }
 
 // target is the server that a host tries most often, for the cell of a table.
-func (r *Report) target(s *finding.SourceRecord) string {
-	if len(s.Destinations) == 0 {
+func target(h *Host) string {
+	if len(h.Destinations) == 0 {
 		return "-"
 	}
-	d := &s.Destinations[0]
+	d := &h.Destinations[0]
 	text := d.Server.String()
 	if d.Name != "" {
-		text = fmt.Sprintf("%s:%d", cut(r.clean(d.Name), 60), d.Server.Port())
+		text = fmt.Sprintf("%s:%d", cut(d.Name, 60), d.Server.Port())
 	}
-	if more := len(s.Destinations) - 1; more > 0 {
+	if more := len(h.Destinations) - 1; more > 0 {
 		text += fmt.Sprintf(" +%d", more)
 	}
 	return text
 }
 
 // reasons writes the reasons of a finding that weigh most.
-func (r *Report) reasons(p *printer, f *finding.Finding, d depth) {
+func (p *printer) reasons(f *Finding, d depth) {
 	if len(f.Reasons) == 0 {
 		return
 	}
 	p.line("   Why")
-	weight := func(x *finding.ReasonText) float64 { return max(x.Reason.Weight, -x.Reason.Weight) }
-	order := make([]int, len(f.Reasons))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		return -cmp.Compare(weight(&f.Reasons[a]), weight(&f.Reasons[b]))
-	})
-	order = order[:min(len(order), d.reasons)]
-	slices.Sort(order)
+	order := f.Heaviest(d.reasons)
 	for _, i := range order {
-		p.item(r.clean(f.Reasons[i].Text))
+		p.item(f.Reasons[i].Text)
 	}
 	if more := len(f.Reasons) - len(order); more > 0 {
 		p.item(fmt.Sprintf("%s: with -v", counted(more, "weaker reason")))
 	}
 }
 
+// Heaviest are the indexes of the n reasons that weigh most, for or against the host, in the order
+// of Reasons.
+func (f *Finding) Heaviest(n int) []int {
+	weight := func(i int) float64 { return max(f.Reasons[i].Weight, -f.Reasons[i].Weight) }
+	order := make([]int, len(f.Reasons))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return -cmp.Compare(weight(a), weight(b)) })
+	order = order[:min(len(order), n)]
+	slices.Sort(order)
+	return order
+}
+
 // proof writes the sessions that a finding rests on.
-func (r *Report) proof(p *printer, f *finding.Finding, d depth) {
+func (p *printer) proof(f *Finding, d depth) {
 	var lines []string
-	switch {
-	case f.Class >= verdict.OpenRelay:
-		lines = r.serverSessions(p, f, d)
-	case f.Class != verdict.DirectSMTP:
-		for _, s := range r.sessions[f.Source.Addr] {
-			lines = append(lines, r.proofText(p, &s, d))
+	for i := range f.Proof {
+		s := &f.Proof[i]
+		text := p.proofText(s, d)
+		if f.Class >= verdict.OpenRelay {
+			text = fmt.Sprintf("%s: %s", s.Client, text)
 		}
+		lines = append(lines, text)
+	}
+	if f.Class >= verdict.OpenRelay && len(lines) == 0 && len(f.Events) > 0 {
+		lines = append(lines, "The sessions in the events "+events(f.Events)+".")
 	}
 	if len(lines) == 0 {
 		return
@@ -230,25 +221,25 @@ var egressText = map[string]string{
 }
 
 // proofText is a session in a line.
-func (r *Report) proofText(p *printer, s *session, d depth) string {
-	t := fmt.Sprintf("%s to %s", p.clock(s.start), s.to)
-	if s.helo != "" {
-		t += fmt.Sprintf(" as %s", cut(r.clean(s.helo), d.quote))
+func (p *printer) proofText(s *Session, d depth) string {
+	t := fmt.Sprintf("%s to %s", p.clock(s.Start), s.Server)
+	if s.Helo != "" {
+		t += fmt.Sprintf(" as %s", cut(s.Helo, d.quote))
 	}
-	for i, f := range s.from {
+	for i, f := range s.MailFrom {
 		if i == 0 {
 			t += ", mail from "
 		} else {
 			t += ", "
 		}
-		t += "<" + cut(r.clean(f), d.quote) + ">"
+		t += "<" + cut(f, d.quote) + ">"
 	}
 	switch {
-	case s.accepted > 0:
-		t += fmt.Sprintf(": %s accepted", counted(s.accepted, "message"))
-	case s.refused.Code != 0:
-		t += r.refusalText(&s.refused, d)
-	case s.tls != "none":
+	case s.Messages > 0:
+		t += fmt.Sprintf(": %s accepted", counted(s.Messages, "message"))
+	case s.Code != 0:
+		t += refusalText(s, d)
+	case s.TLS != "none":
 		t += ": encrypted"
 	}
 	return t
@@ -256,13 +247,13 @@ func (r *Report) proofText(p *printer, s *session, d depth) string {
 
 // refusalText describes a refusal by its code: a 4xx reply asks for another attempt (RFC 5321,
 // section 4.2.1).
-func (r *Report) refusalText(f *finding.RefusalText, d depth) string {
+func refusalText(s *Session, d depth) string {
 	what := "refused"
-	if f.Code < 500 {
+	if s.Code < 500 {
 		what = "deferred"
 	}
-	if f.Text == "" {
-		return fmt.Sprintf(": %s with %d (%s)", what, f.Code, f.Phase)
+	if s.Reply == "" {
+		return fmt.Sprintf(": %s with %d (%s)", what, s.Code, s.Phase)
 	}
-	return fmt.Sprintf(": %s with %d, \"%s\"", what, f.Code, cut(r.clean(f.Text), d.quote))
+	return fmt.Sprintf(": %s with %d, \"%s\"", what, s.Code, cut(s.Reply, d.quote))
 }

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"spamsensor/sensor/finding"
@@ -28,7 +27,7 @@ func over(f *finding.Finding, end int64) bool {
 }
 
 // became says what became of a finding until the end of the input; empty if it went on to the end.
-func (p *printer) became(f *finding.Finding, end int64) string {
+func (p *printer) became(f *Finding, end Time) string {
 	var list []string
 	if n := len(f.Periods); n > 1 {
 		var times []string
@@ -41,61 +40,38 @@ func (p *printer) became(f *finding.Finding, end int64) string {
 		list = append(list, fmt.Sprintf("It came back %s, the last time after %s.",
 			times(uint64(f.Reopened)), verdict.Span(f.CleanFor)))
 	}
-	switch at := f.LastSign(); {
+	switch at := f.LastSign; {
 	case f.CloseReason == "evicted":
 		list = append(list, fmt.Sprintf("It was watched until %s: the table of hosts was full.",
 			p.clock(f.Time)))
 	case f.CloseReason == "mac_changed":
 		list = append(list, fmt.Sprintf("Another machine has the address since %s.",
 			p.clock(f.Time)))
-	case at == 0 || end-at < stillActive || f.Class != verdict.Spambot && end-at < quiet:
-	case f.Source.Counters.Last-at >= stillActive:
+	case at == 0 || int64(end-at) < stillActive ||
+		f.Class != verdict.Spambot && int64(end-at) < quiet:
+	case int64(f.Last-at) >= stillActive:
 		list = append(list, fmt.Sprintf("Quiet since %s, for %s until the end of the capture: "+
 			"what it sent after that, until %s, gave no new sign.", p.clock(at),
-			verdict.Span(end-at), p.clock(f.Source.Counters.Last)))
+			verdict.Span(int64(end-at)), p.clock(f.Last)))
 	default:
 		list = append(list, fmt.Sprintf("Quiet since %s, for %s until the end of the capture.",
-			p.clock(at), verdict.Span(end-at)))
+			p.clock(at), verdict.Span(int64(end-at))))
 	}
 	return strings.Join(list, " ")
 }
 
-// withdrawn writes the findings that other evidence has withdrawn, one in a line: those that
-// accused a host of more than what stands now.
-func (r *Report) withdrawn(p *printer) {
-	standing := map[netip.Addr]*finding.Finding{} // the verdict about a host
-	for _, f := range r.findings {
-		if finding.IsSum(f.Class) && !f.Revoked() {
-			standing[f.Source.Addr] = f
-		}
-	}
-	var list []string
-	n := 0
-	for _, f := range r.findings {
-		if f.CloseReason != finding.Withdrawn && f.CloseReason != finding.Reclassified {
-			continue
-		}
-		reason, now := "later traffic speaks against it", standing[f.Source.Addr]
-		if now != nil && (now.Class == verdict.Spambot || f.Class != verdict.Spambot) {
-			continue // it became worse
-		}
-		if now != nil {
-			reason = "by later traffic it " + predicate(now)
-		}
-		if n++; n <= maxRows || p.all {
-			list = append(list, fmt.Sprintf("%s: %s until %s; %s", f.Source.Addr, title(f),
-				p.clock(f.Time), reason))
-		}
-	}
-	if n == 0 {
+// withdrawn writes the findings that other evidence has withdrawn, one in a line.
+func (p *printer) withdrawn(list []Withdrawn) {
+	if len(list) == 0 {
 		return
 	}
-	p.section(fmt.Sprintf("Withdrawn (%s)", grouped(uint64(n))))
-	for _, s := range list {
-		p.item(s)
-	}
-	if more := n - len(list); more > 0 {
-		p.line(fmt.Sprintf("   and %s more, with -v", grouped(uint64(more))))
+	p.section(fmt.Sprintf("Withdrawn (%s)", grouped(uint64(len(list)))))
+	for i, w := range list {
+		if i == maxRows && !p.all {
+			p.line(fmt.Sprintf("   and %s more, with -v", grouped(uint64(len(list)-i))))
+			break
+		}
+		p.item(fmt.Sprintf("%s: %s until %s; %s", w.IP, w.Title, p.clock(w.Until), w.Why))
 	}
 }
 

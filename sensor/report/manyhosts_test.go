@@ -19,7 +19,7 @@ const second = int64(1e9)
 
 // many is a report of so many bots, and of as many hosts for information.
 func many(n int, addr string) *Report {
-	r := New(func(uint16) string { return "capture.pcap" }, func(s string) string { return s })
+	r := New(func(uint16) string { return "capture.pcap" }, func(s string) string { return s }, false)
 	base := netip.MustParseAddr(addr)
 	for i := range n {
 		a := base.As16()
@@ -55,7 +55,7 @@ func TestReportOfMany(t *testing.T) {
 	for _, addr := range []string{"10.0.0.0", "2001:db8:1234:5678:9abc:def0:1234:0"} {
 		for _, c := range []struct{ terminal, width int }{{0, 100}, {80, 80}, {100, 100}, {120, 120}, {200, 120}, {20, 80}} {
 			var out bytes.Buffer
-			many(900, addr).Text(&out, &Input{Names: []string{"capture.pcap"}, Frames: 1, First: second, Last: 120 * second}, Options{Width: c.terminal})
+			many(900, addr).Model(&Input{Names: []string{"capture.pcap"}, Frames: 1, First: second, Last: 120 * second}).Text(&out, Options{Width: c.terminal})
 			report := out.String()
 			if n := strings.Count(report, "\n"); n > 250 || n < 150 {
 				t.Errorf("%s, %d columns: %d lines", addr, c.width, n)
@@ -75,7 +75,7 @@ func TestReportOfMany(t *testing.T) {
 			}
 		}
 		var out bytes.Buffer
-		many(900, addr).Text(&out, &Input{Frames: 1, First: second, Last: 120 * second}, Options{All: true})
+		many(900, addr).Model(&Input{Frames: 1, First: second, Last: 120 * second}).Text(&out, Options{All: true})
 		if !strings.Contains(out.String(), "\n1400. ") || strings.Contains(out.String(), "with -v") {
 			t.Error("not every finding is in detail")
 		}
@@ -85,7 +85,7 @@ func TestReportOfMany(t *testing.T) {
 // TestOneScreen checks that a finding takes no more than a screen.
 func TestOneScreen(t *testing.T) {
 	var out bytes.Buffer
-	many(1, "10.0.0.0").Text(&out, &Input{Frames: 1, First: second, Last: 120 * second}, Options{})
+	many(1, "10.0.0.0").Model(&Input{Frames: 1, First: second, Last: 120 * second}).Text(&out, Options{})
 	_, one, _ := strings.Cut(out.String(), "\n1. ")
 	one, _, _ = strings.Cut(one, "\n2. ")
 	if n := strings.Count(one, "\n"); n > 45 {
@@ -104,7 +104,7 @@ func TestZone(t *testing.T) {
 			"Seen 1970-01-01 01:00:01 to 01:01:00"}},
 	} {
 		var out bytes.Buffer
-		many(1, "10.0.0.0").Text(&out, &Input{Frames: 1, First: second, Last: 120 * second}, Options{Zone: c.zone})
+		many(1, "10.0.0.0").Model(&Input{Frames: 1, First: second, Last: 120 * second}).Text(&out, Options{Zone: c.zone})
 		for _, want := range c.want {
 			if !strings.Contains(strings.Join(strings.Fields(out.String()), " "), want) {
 				t.Errorf("the report lacks %q:\n%s", want, out.String()[:400])
@@ -149,10 +149,10 @@ func TestHeadline(t *testing.T) {
 		{"an unusual volume", bot(func(f *finding.Finding) { f.Class, f.Severity = verdict.VolumeAnomaly, verdict.Medium }), second,
 			verdict.Likely, []string{"Look at your mail servers"}, "No host sends spam"},
 	} {
-		r := New(func(uint16) string { return "capture.pcap" }, func(s string) string { return s })
+		r := New(func(uint16) string { return "capture.pcap" }, func(s string) string { return s }, false)
 		r.Finding(c.f)
 		var out bytes.Buffer
-		r.Text(&out, &Input{Frames: 1, First: second, Last: c.end}, Options{})
+		r.Model(&Input{Frames: 1, First: second, Last: c.end}).Text(&out, Options{})
 		flat := strings.Join(strings.Fields(out.String()), " ")
 		for _, want := range c.has {
 			if !strings.Contains(flat, want) {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
-	"spamsensor/sensor/frame"
 )
 
 // Widths of a report, in columns. A line is longer only where a word is.
@@ -92,18 +91,16 @@ func (p *printer) folded(s string, margin int) []string {
 	return lines
 }
 
-// clock is a time in the report's zone; ns is in nanoseconds since 1970.
-func (p *printer) clock(ns int64) string { return p.time(ns, time.DateTime) }
+// clock is a time in the report's zone.
+func (p *printer) clock(t Time) string { return p.time(t, time.DateTime) }
 
 // minute is a time for the cell of a table.
-func (p *printer) minute(ns int64) string { return p.time(ns, "01-02 15:04") }
+func (p *printer) minute(t Time) string { return p.time(t, "01-02 15:04") }
 
-func (p *printer) time(ns int64, layout string) string {
-	return time.Unix(0, frame.ShownTime(ns)).In(p.zone).Format(layout)
-}
+func (p *printer) time(t Time, layout string) string { return t.In(p.zone).Format(layout) }
 
 // span is a period from a to b; the day is not repeated.
-func (p *printer) span(a, b int64) string {
+func (p *printer) span(a, b Time) string {
 	from, to := p.clock(a), p.clock(b)
 	if from[:10] == to[:10] {
 		to = to[11:]

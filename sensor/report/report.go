@@ -2,12 +2,15 @@
 // its reasons and sessions, tables of hosts and mail servers, the limits of the capture, and hints
 // for the next run. The sentences serve the reader who acts, the numbers the reader who checks.
 //
-// A Report collects findings, sources, sessions and servers while the engine outputs them; Text
-// writes it. It does not judge: levels, reasons and advice come with the findings. Events hold the
+// A Report collects findings, sources, sessions and servers while the engine outputs them, and makes
+// a Model of them. Every form of the report shows the Model: Text writes it for a terminal. The
+// package does not judge: levels, reasons and advice come with the findings. Events hold the
 // complete data; the report shows a bounded part.
 package report
 
 import (
+	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -15,6 +18,7 @@ import (
 
 	"spamsensor/sensor/finding"
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/timeline"
 	"spamsensor/sensor/verdict"
 )
 
@@ -24,18 +28,23 @@ type Report struct {
 	name  func(from uint16) string // name of an input
 	clean func(string) string      // makes a text from the wire safe to print
 
-	findings []*finding.Finding // latest state of each, in the order in which they were opened
-	byID     map[string]int
-	named    map[netip.Addr]bool      // addresses with a finding
-	more     int                      // findings that are only counted
-	worst    verdict.Level            // highest level of these
-	sessions map[netip.Addr][]session // by client
-	servers  top
-	others   top // internal hosts without a finding that are no declared servers
-	health   []string
-	mail     map[netip.Addr]mailserver.Record
-	site     *finding.Site
-	home     homeCounts
+	findings  []*finding.Finding // latest state of each, in the order in which they were opened
+	byID      map[string]int
+	named     map[netip.Addr]bool      // addresses with a finding
+	more      int                      // findings that are only counted
+	worst     verdict.Level            // highest level of these
+	sessions  map[netip.Addr][]session // by client
+	hosts     []finding.SourceRecord   // of ours, and those that are judged; the worst first
+	hostCount int                      // all of them
+	tls       uint64                   // encrypted sessions of hosts without a finding
+	stories   map[string][]Step        // of findings, by id
+	health    []Health
+	mail      map[netip.Addr]mailserver.Record
+	hours     map[netip.Addr][]ServerHour
+	times     map[netip.Addr]*timeline.Series
+	site      *finding.Site
+	home      homeCounts
+	live      bool // there is no end: the oldest findings make room for new ones
 }
 
 // session is the part of a session that a finding shows.
@@ -67,41 +76,53 @@ const (
 )
 
 // New returns an empty report. name is the name of an input, clean makes a text from the wire safe
-// to print. Both are required.
-func New(name func(uint16) string, clean func(string) string) *Report {
-	return &Report{name: name, clean: clean, byID: map[string]int{}, named: map[netip.Addr]bool{},
-		sessions: map[netip.Addr][]session{}}
+// to print. Both are required. live says that the run has no end: then findings that were closed
+// make room for new ones.
+func New(name func(uint16) string, clean func(string) string, live bool) *Report {
+	return &Report{name: name, clean: clean, live: live, byID: map[string]int{}, named: map[netip.Addr]bool{},
+		sessions: map[netip.Addr][]session{}, stories: map[string][]Step{}}
 }
 
 // Input describes the input of a run and its limits.
 type Input struct {
-	Names                  []string      // files
-	Frames, Refused, Bytes uint64        // Refused frames could not be decoded
-	RefusedBy              []string      // numbers of refused frames by reason
-	First, Last            int64         // times of frames, in nanoseconds since 1970
-	Took                   time.Duration // of the run
-	Drops                  uint64        // frames that were lost during the capture
-	Loss                   float64       // estimated share of bytes that were not captured, 0 to 1
-	Account                string        // account of all frames
-	Problems               []error       // of files
-	HomeSeen               bool          // an address of the home networks occurred
+	Names     []string      `json:"names"`  // files
+	Frames    uint64        `json:"frames"` // packets
+	Refused   uint64        `json:"refused"`
+	Bytes     uint64        `json:"bytes"`
+	RefusedBy []string      `json:"refused_by,omitempty"` // numbers of refused frames by reason
+	First     int64         `json:"-"`                    // times of frames, in ns since 1970
+	Last      int64         `json:"-"`
+	Took      time.Duration `json:"took_ns"` // the run
+	Drops     uint64        `json:"drops"`   // frames that were lost during the capture
+	// Loss is the estimated share of bytes that were not captured, 0 to 1.
+	Loss     float64  `json:"loss_estimate"`
+	Account  string   `json:"account"`            // of all frames
+	Problems []string `json:"problems,omitempty"` // of files
+	HomeSeen bool     `json:"home_seen"`          // an address of the home networks occurred
 	// Unjudged are the first of UnjudgedCount hosts in none of the Home networks that would have
 	// a level.
-	Unjudged               []finding.Unjudged
-	UnjudgedCount          int
-	Home                   []netip.Prefix
-	Attempts               uint64
-	SeenClient, SeenServer uint64   // sessions of which only this side was captured
-	Gaps                   uint64   // in dialogues
-	Midstream              uint64   // connections that began before the capture
-	Unused                 []string // configuration entries that had no effect
-	Version                string   // of the program
-	Settings               []string // options and files that the result depends on
-	Sums                   []Sum    // of files
+	Unjudged      []finding.Unjudged `json:"-"`
+	UnjudgedCount int                `json:"not_judged"`
+	Home          []netip.Prefix     `json:"home"`
+	Attempts      uint64             `json:"attempts"`
+	// Sessions of which only this side was captured.
+	SeenClient uint64   `json:"-"`
+	SeenServer uint64   `json:"-"`
+	Gaps       uint64   `json:"-"`        // in dialogues
+	Midstream  uint64   `json:"-"`        // connections that began before the capture
+	Unused     []string `json:"-"`        // configuration entries that had no effect
+	Version    string   `json:"-"`        // of the program
+	Sensor     string   `json:"-"`        // its name
+	Live       bool     `json:"-"`        // the sensor runs
+	Settings   []string `json:"settings"` // options and files that the result depends on
+	Sums       []Sum    `json:"sha256,omitempty"`
 }
 
 // Sum is the SHA-256 of an input, in hexadecimal digits.
-type Sum struct{ Name, SHA256 string }
+type Sum struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+}
 
 // Session adds a session; number is the number of its event, zero if there is none.
 func (r *Report) Session(number uint64, s *finding.Session) {
@@ -110,7 +131,13 @@ func (r *Report) Session(number uint64, s *finding.Session) {
 	}
 	r.home.add(s.Server.Addr(), 1)
 	if len(r.sessions) > maxClients {
-		return
+		if !r.live {
+			return
+		}
+		r.forget()
+		if len(r.sessions) > maxClients {
+			return
+		}
 	}
 	a := s.Client.Addr()
 	list := r.sessions[a]
@@ -171,59 +198,100 @@ func (r *Report) Finding(f *finding.Finding) {
 		return
 	}
 	i, known := r.byID[f.ID]
-	if !known {
-		limit := maxFindings
-		if f.Severity == verdict.Info {
-			limit = maxInfos
-		}
-		if len(r.findings) >= limit {
-			if f.Action == "opened" {
-				r.more++
-			}
-			if f.Severity > verdict.Info {
-				r.worst = max(r.worst, f.Highest)
-			}
-			return
-		}
-		r.byID[f.ID] = len(r.findings)
-		r.named[f.Source.Addr] = true
-		r.findings = append(r.findings, f)
+	if known {
+		r.findings[i] = f
+		r.tell(f)
 		return
 	}
-	r.findings[i] = f
+	if r.live && len(r.findings) >= maxInfos {
+		r.forget()
+	}
+	limit := maxFindings
+	if f.Severity == verdict.Info {
+		limit = maxInfos
+	}
+	if len(r.findings) >= limit {
+		if f.Action == "opened" {
+			r.more++
+		}
+		if f.Severity > verdict.Info {
+			r.worst = max(r.worst, f.Highest)
+		}
+		return
+	}
+	r.byID[f.ID] = len(r.findings)
+	r.named[f.Source.Addr] = true
+	r.findings = append(r.findings, f)
+	r.tell(f)
 }
 
-// Source adds a source.
+// forget removes half of the findings that are closed, those that were closed first, and the
+// sessions of hosts without a finding.
+func (r *Report) forget() {
+	var closed []*finding.Finding
+	for _, f := range r.findings {
+		if f.Action == finding.Closed {
+			closed = append(closed, f)
+		}
+	}
+	slices.SortStableFunc(closed, func(a, b *finding.Finding) int {
+		return cmp.Compare(a.Time, b.Time)
+	})
+	gone := map[string]bool{}
+	for _, f := range closed[:(len(closed)+1)/2] {
+		gone[f.ID] = true
+		delete(r.stories, f.ID)
+	}
+	r.findings = slices.DeleteFunc(r.findings, func(f *finding.Finding) bool { return gone[f.ID] })
+	clear(r.byID)
+	clear(r.named)
+	for i, f := range r.findings {
+		r.byID[f.ID] = i
+		r.named[f.Source.Addr] = true
+	}
+	maps.DeleteFunc(r.sessions, func(a netip.Addr, _ []session) bool { return !r.named[a] })
+}
+
+// Renew replaces the hosts: whoever asks a running sensor adds them anew. total is the number of all hosts, of which list has the worst.
+func (r *Report) Renew(list []finding.SourceRecord, total int) {
+	r.hosts, r.hostCount, r.tls = nil, 0, 0
+	for i := range list {
+		r.Source(&list[i])
+	}
+	r.hostCount += total - len(list)
+}
+
+// maxSteps bounds the story of a finding: its beginning, and its latest steps.
+const maxSteps = 24
+
+// tell adds a step to the story of a finding.
+func (r *Report) tell(f *finding.Finding) {
+	steps := append(r.stories[f.ID], Step{Time(f.Time), f.Action, f.Level.String(),
+		f.Source.Counters.Attempts})
+	if len(steps) > maxSteps {
+		steps = slices.Delete(steps, maxSteps/2, maxSteps/2+1)
+	}
+	r.stories[f.ID] = steps
+}
+
+// Source adds a source. The worst come first. External hosts without a level are counted for the
+// guess of the home network alone.
 func (r *Report) Source(s *finding.SourceRecord) {
 	if r == nil {
 		return
 	}
-	r.home.add(s.Addr, uint64(s.Counters.Attempts)+1)
-	switch s.Role {
-	case "mailserver":
-		r.servers.add(s)
-	case "external": // not shown
-	default:
-		if r.named[s.Addr] {
-			return
-		}
-		r.others.add(s)
+	if !r.live { // else each question adds all of them
+		r.home.add(s.Addr, uint64(s.Counters.Attempts)+1)
 	}
-}
-
-// top holds the first sources of a kind, which are the worst, and the sums of all: there may be a
-// hundred thousand of them.
-type top struct {
-	first []finding.SourceRecord
-	n     int
-	tls   uint64 // sessions
-}
-
-func (t *top) add(s *finding.SourceRecord) {
-	t.n++
-	t.tls += uint64(s.Counters.TLSSessions)
-	if len(t.first) < maxRows {
-		t.first = append(t.first, *s)
+	if s.Role == "external" {
+		return
+	}
+	r.hostCount++
+	if s.Role == "mailserver" || !r.named[s.Addr] {
+		r.tls += uint64(s.Counters.TLSSessions)
+	}
+	if len(r.hosts) < MaxHosts {
+		r.hosts = append(r.hosts, *s)
 	}
 }
 
@@ -237,9 +305,9 @@ func (r *Report) Site(s *finding.Site) {
 }
 
 // Health adds a condition of the sensor itself.
-func (r *Report) Health(text string) {
-	if r != nil && !slices.Contains(r.health, text) {
-		r.health = append(r.health, text)
+func (r *Report) Health(h Health) {
+	if r != nil && !slices.ContainsFunc(r.health, func(x Health) bool { return x.Text == h.Text }) {
+		r.health = append(r.health, h)
 	}
 }
 

@@ -3,12 +3,11 @@ package report
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
-	"spamsensor/sensor/finding"
-	"spamsensor/sensor/frame"
 	"spamsensor/sensor/verdict"
 )
 
@@ -24,8 +23,8 @@ type Options struct {
 	Zone *time.Location
 }
 
-// Text writes the report.
-func (r *Report) Text(out io.Writer, in *Input, o Options) {
+// Text writes a report for a terminal.
+func (m *Model) Text(out io.Writer, o Options) {
 	p := &printer{out: out, color: o.Color, width: defaultWidth, all: o.All, zone: time.UTC}
 	if o.Width > 0 {
 		p.width = min(max(o.Width, minWidth), maxWidth)
@@ -33,30 +32,29 @@ func (r *Report) Text(out io.Writer, in *Input, o Options) {
 	if o.Zone != nil {
 		p.zone = o.Zone
 	}
-	r.input(p, in)
-	found := r.sorted()
-	r.verdict(p, in, found)
-	r.writeFindings(p, in, found)
+	p.input(m)
+	p.verdict(&m.Headline)
+	p.writeFindings(m)
 	if p.shortened {
 		p.line("")
 		p.line("<...@domain>: the local part is not kept (evidence.mail_from)")
 	}
-	r.ignoredFindings(p)
-	r.mailServers(p)
-	r.table(p, "Declared hosts", &r.servers)
-	r.table(p, "Other hosts of yours that tried to send mail", &r.others)
-	r.withdrawn(p)
-	r.limits(p, in)
-	if len(in.Unused) > 0 {
+	p.ignoredFindings(m.Ignored)
+	p.mailServers(m.Servers)
+	p.hostTables(m)
+	p.withdrawn(m.Withdrawn)
+	p.limits(m)
+	if len(m.Unused) > 0 {
 		p.section("Settings without effect")
 		p.item(fmt.Sprintf("They had no effect on this capture, so they may be wrong or out of "+
-			"date: %s", strings.Join(in.Unused, ", ")))
+			"date: %s", strings.Join(m.Unused, ", ")))
 	}
-	r.hints(p, in, found)
-	r.origin(p, in)
+	p.hints(m.Hints)
+	p.origin(m)
 }
 
-func (r *Report) input(p *printer, in *Input) {
+func (p *printer) input(m *Model) {
+	in := &m.Input
 	names := in.Names
 	if len(names) > 3 {
 		names = append(slices.Clone(names[:3]), fmt.Sprintf("and %d more", len(in.Names)-3))
@@ -64,18 +62,19 @@ func (r *Report) input(p *printer, in *Input) {
 	p.field("Input",
 		fmt.Sprintf("%s: %s packets, %s", strings.Join(names, ", "), grouped(in.Frames),
 			bytesText(in.Bytes)))
+	first, last := m.Period.First, m.Period.Last
 	switch {
-	case in.First > 0 && in.First == in.Last && in.Frames > 1:
-		p.field("Period", "all packets have the time "+p.clock(in.First)+": the capture has no "+
+	case first > 0 && first == last && in.Frames > 1:
+		p.field("Period", "all packets have the time "+p.clock(first)+": the capture has no "+
 			"times, and what is said of durations and rates is not known")
-	case in.First > 0:
-		p.field("Period", p.period(in.First, in.Last))
+	case first > 0:
+		p.field("Period", p.period(first, last))
 	}
 	s := in.Took.Seconds()
 	p.field("Read in",
 		fmt.Sprintf("%.2f s (%s packets/s)", s, grouped(uint64(float64(in.Frames)/max(s, 1e-6)))))
-	for _, err := range in.Problems {
-		p.field("Unread", err.Error())
+	for _, problem := range in.Problems {
+		p.field("Unread", problem)
 	}
 	if in.Refused > 0 {
 		p.field("Refused",
@@ -95,8 +94,8 @@ func (r *Report) input(p *printer, in *Input) {
 }
 
 // period is the time of the capture, and the time zone of the report.
-func (p *printer) period(first, last int64) string {
-	a := time.Unix(0, frame.ShownTime(first)).In(p.zone)
+func (p *printer) period(first, last Time) string {
+	a := first.In(p.zone)
 	zone, offset := a.Zone()
 	s := fmt.Sprintf("%s %s, %s", p.span(first, last), zone,
 		time.Duration(last-first).Round(time.Second))
@@ -108,8 +107,9 @@ func (p *printer) period(first, last int64) string {
 }
 
 // origin writes what the report was made with, so that it can be made again.
-func (r *Report) origin(p *printer, in *Input) {
-	if in.Version == "" {
+func (p *printer) origin(m *Model) {
+	in := &m.Input
+	if m.Version == "" {
 		return
 	}
 	p.section("This report")
@@ -117,7 +117,7 @@ func (r *Report) origin(p *printer, in *Input) {
 	if len(in.Settings) > 0 {
 		settings = "with " + strings.Join(in.Settings, " ")
 	}
-	p.item(fmt.Sprintf("spamsensor %s, %s", in.Version, settings))
+	p.item(fmt.Sprintf("spamsensor %s, %s", m.Version, settings))
 	for i, s := range in.Sums {
 		if i == 3 && !p.all {
 			p.item(fmt.Sprintf("and of %d more files: with -v", len(in.Sums)-i))
@@ -138,28 +138,53 @@ func counted[N uint32 | int](n N, noun string) string {
 // fewHosts is how many hosts without a finding have their destinations written in full.
 const fewHosts = 5
 
-// table writes hosts without a finding.
-func (r *Report) table(p *printer, title string, sources *top) {
-	rows := slices.DeleteFunc(slices.Clone(sources.first), func(s finding.SourceRecord) bool {
-		_, watched := r.mail[s.Addr] // then it is in the table of mail servers
-		return watched
-	})
-	n := sources.n - (len(sources.first) - len(rows))
+// hostTables writes the hosts without a finding.
+func (p *printer) hostTables(m *Model) {
+	named := map[netip.Addr]bool{} // those with a finding, in force or not
+	for _, list := range [][]Finding{m.Findings, m.Ignored} {
+		for i := range list {
+			named[list[i].IP] = true
+		}
+	}
+	for _, w := range m.Withdrawn {
+		named[w.IP] = true
+	}
+	watched := map[netip.Addr]bool{} // then it is in the table of mail servers
+	for i := range m.Servers {
+		watched[m.Servers[i].IP] = true
+	}
+	var declared, others []*Host
+	for i := range m.Hosts {
+		switch h := &m.Hosts[i]; {
+		case watched[h.IP]:
+		case h.Declared():
+			declared = append(declared, h)
+		case !named[h.IP]:
+			others = append(others, h)
+		}
+	}
+	p.table("Declared hosts", declared, 0)
+	p.table("Other hosts of yours that tried to send mail", others, m.HostCount-len(m.Hosts))
+}
+
+// table writes hosts; beyond are further ones that the model does not have.
+func (p *printer) table(title string, list []*Host, beyond int) {
+	n := len(list) + beyond
+	rows := list[:min(len(list), maxRows)]
 	if len(rows) == 0 {
 		return
 	}
 	p.section(fmt.Sprintf("%s (%s)", title, grouped(uint64(n))))
 	var cells [][]string
-	for i := range rows {
-		s := &rows[i]
-		level := s.Level.String()
-		if s.Level == verdict.NoLevel {
+	for _, h := range rows {
+		level := h.Level
+		if level == verdict.NoLevel.String() {
 			level = "-"
 		}
-		cells = append(cells, []string{s.Addr.String(), grouped(uint64(s.Counters.Attempts)),
-			grouped(uint64(s.DestNets)), grouped(uint64(s.Counters.Sessions)), grouped(failed(s)),
-			grouped(uint64(s.Counters.Messages)), grouped(refusals(s)), level,
-			r.target(s)})
+		c := &h.Counts
+		cells = append(cells, []string{h.IP.String(), grouped(uint64(c.Attempts)),
+			grouped(uint64(c.DestNets)), grouped(uint64(c.Sessions)), grouped(c.Failed()),
+			grouped(uint64(c.Messages)), grouped(c.Refusals()), level, target(h)})
 	}
 	p.columns([]column{{name: "host"}, {name: "attempts", right: true},
 		{name: "networks", right: true, drop: 2}, {name: "sessions", right: true, drop: 4},
@@ -167,9 +192,9 @@ func (r *Report) table(p *printer, title string, sources *top) {
 		{name: "refusals", right: true, drop: 3}, {name: "level", drop: 1},
 		{name: "mostly to", cut: true, drop: 6}}, cells)
 	if len(rows) <= fewHosts { // else the column must do
-		for i := range rows {
-			if to := r.destinations(&rows[i]); to != "" {
-				p.item(fmt.Sprintf("%s sends mostly to %s", rows[i].Addr, to))
+		for _, h := range rows {
+			if to := destinations(h); to != "" {
+				p.item(fmt.Sprintf("%s sends mostly to %s", h.IP, to))
 			}
 		}
 	}
@@ -179,20 +204,22 @@ func (r *Report) table(p *printer, title string, sources *top) {
 }
 
 // limits writes the limits of the capture: sessions and bytes that could not be judged.
-func (r *Report) limits(p *printer, in *Input) {
+func (p *printer) limits(m *Model) {
 	var items []string
 	add := func(n uint64, format string) {
 		if n > 0 {
 			items = append(items, fmt.Sprintf(format, grouped(n)))
 		}
 	}
-	add(r.servers.tls+r.others.tls,
-		"encrypted sessions of your hosts: %s; their content is unknown")
-	add(in.SeenClient, "sessions seen from the client's side only: %s")
-	add(in.SeenServer, "sessions seen from the server's side only: %s")
-	add(in.Gaps, "gaps, bytes that were sent but are not in the capture: %s")
-	add(in.Midstream, "%s connections had begun before the capture")
-	items = append(items, r.health...)
+	l := &m.Limits
+	add(l.Encrypted, "encrypted sessions of your hosts: %s; their content is unknown")
+	add(l.SeenClient, "sessions seen from the client's side only: %s")
+	add(l.SeenServer, "sessions seen from the server's side only: %s")
+	add(l.Gaps, "gaps, bytes that were sent but are not in the capture: %s")
+	add(l.Midstream, "%s connections had begun before the capture")
+	for _, h := range m.Health {
+		items = append(items, h.Text)
+	}
 	if len(items) == 0 {
 		return
 	}
@@ -202,48 +229,7 @@ func (r *Report) limits(p *printer, in *Input) {
 	}
 }
 
-// hints writes options that would improve the next run.
-func (r *Report) hints(p *printer, in *Input, found []*finding.Finding) {
-	var hints []string
-	if !in.HomeSeen && in.Attempts > 0 {
-		hint := "No address of your networks was seen, so every source was judged. Name your " +
-			"networks"
-		if p := r.home.guess(in.Attempts); p.IsValid() {
-			hint += ": --home " + p.String()
-		}
-		hints = append(hints, hint)
-	}
-	if _, s := finding.UnjudgedText(in.Unjudged, in.UnjudgedCount, in.Home); s != "" {
-		hints = append(hints, strings.ToUpper(s[:1])+s[1:])
-	}
-	for _, f := range found {
-		if f.Class == verdict.DirectSMTP {
-			hints = append(hints,
-				fmt.Sprintf("If %s is a mail server of yours: --mail-server %s", f.Source.Addr,
-					f.Source.Addr))
-			break
-		}
-	}
-	for _, s := range r.undeclared() {
-		if slices.ContainsFunc(hints,
-			func(h string) bool { return strings.HasPrefix(h, "If "+s.String()+" ") }) {
-			continue
-		}
-		hints = append(hints,
-			fmt.Sprintf("%s accepts mail like a mail server. If it is one: --mail-server %s, "+
-				"or in the configuration smtp_servers: [{ip: %q, role: mailserver}]. If not, "+
-				"find out what it is.", s, s, s.String()))
-	}
-	if r.domainsMissing() {
-		hints = append(hints,
-			"To check whether your mail servers relay for external clients: --local-domain for "+
-				"each domain that you accept mail for, backup domains included (local_domains "+
-				"in the configuration).")
-	}
-	if in.Attempts == 0 {
-		hints = append(hints,
-			"No connection to a mail port was seen. Other ports: --set capture.ports=[25,1025]")
-	}
+func (p *printer) hints(hints []string) {
 	if len(hints) == 0 {
 		return
 	}

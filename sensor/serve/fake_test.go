@@ -29,6 +29,7 @@ func (f *fake) Status() *status.Status {
 	time.Sleep(f.delay)
 	return f.state
 }
+func (f *fake) Model() any               { return nil }
 func (f *fake) Servers() *status.Servers { return &status.Servers{Servers: f.servers} }
 func (f *fake) Sources(most int) *status.Sources {
 	s := &status.Sources{Total: most}

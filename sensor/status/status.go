@@ -194,6 +194,8 @@ type Sensor interface {
 	Sources(most int) *Sources
 	Findings() *FindingList
 	Servers() *Servers
+	// Model returns what a report of the sensor's run says: a report.Model.
+	Model() any
 	// Finding returns the latest event of a finding, nil if there is none.
 	Finding(id string) json.RawMessage
 	// Explain returns what is known of a host.

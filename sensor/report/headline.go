@@ -1,0 +1,175 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"spamsensor/sensor/finding"
+	"spamsensor/sensor/verdict"
+)
+
+// compare orders findings: by severity, level and time.
+func compare(a, b *finding.Finding) int {
+	return cmp.Or(-cmp.Compare(a.Worst(), b.Worst()), -cmp.Compare(a.Highest, b.Highest),
+		cmp.Compare(a.Decided.At, b.Decided.At), a.Source.Addr.Compare(b.Source.Addr))
+}
+
+// sorted are the findings that stand and are not ignored, the worst first.
+func (r *Report) sorted() []*finding.Finding {
+	found := slices.DeleteFunc(slices.Clone(r.findings), func(f *finding.Finding) bool {
+		return f.Revoked() || f.Ignored != nil
+	})
+	slices.SortStableFunc(found, compare)
+	return found
+}
+
+// ignored are the findings about hosts that the configuration has ignored.
+func (r *Report) ignored() []*finding.Finding {
+	list := slices.DeleteFunc(slices.Clone(r.findings), func(f *finding.Finding) bool {
+		return f.Revoked() || f.Ignored == nil
+	})
+	slices.SortStableFunc(list, func(a, b *finding.Finding) int {
+		return cmp.Or(-cmp.Compare(a.Highest, b.Highest), a.Source.Addr.Compare(b.Source.Addr))
+	})
+	return list
+}
+
+// groups are the hosts of the findings by what the headline says of them.
+type groups struct {
+	bots, former, maybe, info []string
+	servers, mild             []string // mail servers, with what they do; mild if severity is low
+}
+
+// once appends an address if the list does not have it: it may have several findings.
+func once(list []string, a string) []string {
+	if slices.Contains(list, a) {
+		return list
+	}
+	return append(list, a)
+}
+
+// group divides the findings.
+func group(found []*finding.Finding, end int64) (g groups) {
+	seen := map[string]bool{} // hosts with a graver finding before
+	for _, f := range found {
+		a := f.Source.Addr.String()
+		server := f.Class >= verdict.OpenRelay || f.Class == verdict.OnBlocklist &&
+			f.Source.Role == "mailserver"
+		switch {
+		case server && f.Worst() > verdict.Low:
+			g.servers = append(g.servers, a+" "+predicate(f))
+		case server:
+			g.mild = append(g.mild, a+" "+predicate(f))
+		case seen[a]:
+		case f.Worst() >= verdict.High && over(f, end):
+			g.former = append(g.former, a)
+		case f.Worst() >= verdict.High:
+			g.bots = append(g.bots, a)
+		case f.Worst() > verdict.Info:
+			g.maybe = append(g.maybe, a)
+		default:
+			g.info = append(g.info, a)
+		}
+		seen[a] = seen[a] || !server
+	}
+	return g
+}
+
+// headline is the verdict about all hosts.
+func (r *Report) headline(in *Input, found, ignored []*finding.Finding) (h Headline) {
+	g := group(found, in.Last)
+	switch {
+	case len(g.bots) > 0:
+		h.Alarm = Red
+		h.Sentence = hosts(len(g.bots), "sends", "send") + " spam: " + list(g.bots)
+	case len(g.former) > 0:
+		h.Alarm = Red
+		h.Sentence = hosts(len(g.former), "sent", "sent") + " spam: " + list(g.former) +
+			"; quiet at the end"
+	case len(g.servers) > 0:
+		h.Alarm, h.Sentence = Red, "Look at your mail servers"
+	case len(g.maybe) > 0:
+		h.Alarm = Yellow
+		h.Sentence = "No host is confirmed to send spam; look at " + list(g.maybe)
+	case in.UnjudgedCount > 0:
+		h.Alarm = Yellow
+		h.Sentence = fmt.Sprintf("No host of your networks sends spam; %s of other networks may",
+			verdict.Plural(in.UnjudgedCount, "host"))
+	case in.Frames == 0:
+		h.Alarm, h.Sentence = Grey, "None: the capture has no packet to judge"
+	case len(ignored) > 0:
+		h.Alarm = Yellow
+		h.Sentence = fmt.Sprintf("No other host sends spam, as far as could be seen; %s ignored",
+			verdict.Count(uint32(len(ignored)), "finding is", "findings are"))
+	default:
+		h.Alarm, h.Sentence = Green, "No host sends spam, as far as could be seen"
+	}
+	h.More = append(r.furtherSentences(in, &g, ignored), r.publicAddress()...)
+	return h
+}
+
+// furtherSentences are what the headline says beside its first sentence.
+func (r *Report) furtherSentences(in *Input, g *groups, ignored []*finding.Finding) (more []string) {
+	for i, s := range append(slices.Clip(g.servers), g.mild...) {
+		if i == maxRows {
+			more = append(more, fmt.Sprintf("and %d more mail servers",
+				len(g.servers)+len(g.mild)-i))
+			break
+		}
+		more = append(more, "Mail server "+s)
+	}
+	if s, _ := finding.UnjudgedText(in.Unjudged, in.UnjudgedCount, in.Home); s != "" {
+		more = append(more, "Not judged: "+s)
+	}
+	if len(g.bots) > 0 && len(g.former) > 0 {
+		more = append(more, "Sent spam earlier, quiet at the end: "+list(g.former))
+	}
+	if len(g.bots)+len(g.former)+len(g.servers) > 0 && len(g.maybe) > 0 {
+		more = append(more, "Suspicious: "+list(g.maybe))
+	}
+	if len(g.info) > 0 {
+		more = append(more, "For information: "+list(g.info))
+	}
+	if len(ignored) > 0 {
+		var names []string
+		for _, f := range ignored {
+			names = once(names, f.Source.Addr.String())
+		}
+		more = append(more, "Ignored by your configuration: "+list(names))
+	}
+	return more
+}
+
+// publicAddress is what receiving servers said of the site as a whole.
+func (r *Report) publicAddress() (more []string) {
+	s := r.siteFacts()
+	if s.PublicIP != "" {
+		more = append(more, fmt.Sprintf("Your public address seems to be %s (quoted by %s).",
+			s.PublicIP, verdict.Plural(s.Quoted, "server")))
+	}
+	if len(s.Blocklists) == 0 {
+		return more
+	}
+	var names []string
+	for _, l := range s.Blocklists {
+		names = append(names, l.Name)
+	}
+	noun := "blocklist"
+	if len(names) > 1 {
+		noun = "blocklists"
+	}
+	return append(more, fmt.Sprintf("Receiving servers named the %s %s.", noun, list(names)))
+}
+
+func hosts(n int, one, many string) string {
+	return verdict.Count(uint32(n), "host "+one, "hosts "+many)
+}
+
+func list(names []string) string {
+	if len(names) > 8 {
+		return strings.Join(names[:8], ", ") + fmt.Sprintf(" and %d more", len(names)-8)
+	}
+	return strings.Join(names, ", ")
+}
