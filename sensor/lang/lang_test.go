@@ -1,0 +1,40 @@
+package lang
+
+import "testing"
+
+func TestMatch(t *testing.T) {
+	for _, c := range []struct {
+		preferred []string
+		want      string
+	}{{nil, "en"}, {[]string{""}, "en"}, {[]string{"fr"}, "fr"}, {[]string{"fr_CA.UTF-8"}, "fr"}, {[]string{"C"}, "en"},
+		{[]string{"de-DE,fr;q=0.7,en;q=0.3"}, "fr"}, {[]string{"en-GB,fr;q=0.7"}, "en"}, {[]string{"", "fr_FR"}, "fr"}, {[]string{"xx", "fr"}, "fr"}} {
+		if got := Match(c.preferred...); got != c.want {
+			t.Errorf("%q: %s, want %s", c.preferred, got, c.want)
+		}
+	}
+}
+
+func TestFrench(t *testing.T) {
+	p := New(French)
+	for _, c := range []struct{ got, want string }{
+		{p.Plural(0, "session", "sessions"), "0 session"},
+		{p.Plural(2, "attempt", "attempts"), "2 tentatives"},
+		{p.Plural(12345, "attempt", "attempts"), "12\u00a0345 tentatives"},
+		{p.Sprintf("%s spam: %s", p.Plural(2, "host sends", "hosts send"), "10.0.0.1"), "2 machines envoient du spam : 10.0.0.1"},
+		{p.Sentence("2 hosts send spam: 10.0.0.1, 10.0.0.2"), "2 machines envoient du spam : 10.0.0.1, 10.0.0.2"},
+		{p.Sentence("about 12.5 % of the bytes of mail connections are missing from the capture"),
+			"environ 12,5 % des octets des connexions de courrier manquent dans la capture"},
+		{p.Sentence("Unknown words. Block outgoing port 25 for all but your mail servers."),
+			"Unknown words. Bloquez le port 25 sortant pour tous, sauf pour vos serveurs de messagerie."},
+		{p.Sentence("Block outgoing port 25 for all but your mail servers. Your firewall keeps its mail from leaving: leave it so, " +
+			"or your public address comes onto blocklists. And more."),
+			"Bloquez le port 25 sortant pour tous, sauf pour vos serveurs de messagerie. Votre pare-feu empêche son courrier de sortir : " +
+				"laissez-le ainsi, sinon votre adresse publique finira sur des listes noires. And more."},
+		{New(English).Plural(12345, "attempt", "attempts"), "12,345 attempts"},
+		{New(English).Sentence("x"), "x"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%q, want %q", c.got, c.want)
+		}
+	}
+}
