@@ -43,8 +43,8 @@ func (e *Engine) IsHome(addr netip.Addr) (home bool) {
 }
 
 // Times calls host with the attempts over time of each host of ours and each host that is judged,
-// once for each VLAN or tunnel that it is in, and rest with those of hosts beyond the bound. Neither
-// may keep or change a series. The caller is in a function of the Output, or in Between.
+// once for each VLAN or tunnel that it is in, and rest with those of hosts beyond the bound.
+// Neither may keep or change a series. The caller is in a function of the Output, or in Between.
 func (e *Engine) Times(host func(netip.Addr, *timeline.Series), rest func(*timeline.Series)) {
 	e.sources.Times(host, rest)
 }

@@ -1,6 +1,6 @@
-// Package lang translates what people read. The program writes English; the key of a translation is
-// its English text or format, as in gettext, and the translations are PO files of that kind. Events,
-// JSON and metrics stay English.
+// Package lang translates what people read. The program writes English; the key of a translation
+// is its English text or format, as in gettext, and the translations are PO files of that kind.
+// Events, JSON and metrics stay English.
 //
 // Some sentences are finished when they arrive: the reasons, advice and health texts of events have
 // passed through files and sockets. [Printer.Sentence] finds the format that made such a sentence,

@@ -111,7 +111,8 @@ func (r *Report) headline(in *Input, found, ignored []*finding.Finding) (h Headl
 }
 
 // furtherSentences are what the headline says beside its first sentence.
-func (r *Report) furtherSentences(in *Input, g *groups, ignored []*finding.Finding) (more []string) {
+func (r *Report) furtherSentences(in *Input, g *groups,
+	ignored []*finding.Finding) (more []string) {
 	for i, s := range append(slices.Clip(g.servers), g.mild...) {
 		if i == maxRows {
 			more = append(more, fmt.Sprintf("and %d more mail servers",

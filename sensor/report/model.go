@@ -28,7 +28,7 @@ type Model struct {
 	Ignored      []Finding   `json:"ignored,omitempty"` // by the configuration
 	Withdrawn    []Withdrawn `json:"withdrawn,omitempty"`
 	Servers      []Server    `json:"mail_servers"` // those that send most first
-	Hosts        []Host      `json:"hosts"`        // of ours, and those that are judged; worst first
+	Hosts        []Host      `json:"hosts"`        // of ours, or judged; worst first
 	// HostCount are all of them. Hosts has MaxHosts at most.
 	HostCount int      `json:"host_count"`
 	Activity  Activity `json:"activity"`

@@ -2,9 +2,9 @@
 // its reasons and sessions, tables of hosts and mail servers, the limits of the capture, and hints
 // for the next run. The sentences serve the reader who acts, the numbers the reader who checks.
 //
-// A Report collects findings, sources, sessions and servers while the engine outputs them, and makes
-// a Model of them. Every form of the report shows the Model: Text writes it for a terminal. The
-// package does not judge: levels, reasons and advice come with the findings. Events hold the
+// A Report collects findings, sources, sessions and servers while the engine outputs them, and
+// makes a Model of them. Every form of the report shows the Model: Text writes it for a terminal.
+// The package does not judge: levels, reasons and advice come with the findings. Events hold the
 // complete data; the report shows a bounded part.
 package report
 
@@ -79,7 +79,8 @@ const (
 // to print. Both are required. live says that the run has no end: then findings that were closed
 // make room for new ones.
 func New(name func(uint16) string, clean func(string) string, live bool) *Report {
-	return &Report{name: name, clean: clean, live: live, byID: map[string]int{}, named: map[netip.Addr]bool{},
+	return &Report{name: name, clean: clean, live: live,
+		byID: map[string]int{}, named: map[netip.Addr]bool{},
 		sessions: map[netip.Addr][]session{}, stories: map[string][]Step{}}
 }
 
@@ -252,7 +253,8 @@ func (r *Report) forget() {
 	maps.DeleteFunc(r.sessions, func(a netip.Addr, _ []session) bool { return !r.named[a] })
 }
 
-// Renew replaces the hosts: whoever asks a running sensor adds them anew. total is the number of all hosts, of which list has the worst.
+// Renew replaces the hosts: whoever asks a running sensor adds them anew. total is the number of
+// all hosts, of which list has the worst.
 func (r *Report) Renew(list []finding.SourceRecord, total int) {
 	r.hosts, r.hostCount, r.tls = nil, 0, 0
 	for i := range list {

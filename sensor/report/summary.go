@@ -71,7 +71,8 @@ func (p *printer) writeFindings(m *Model) {
 	}
 	if m.MoreFindings > 0 {
 		p.line("")
-		p.line(fmt.Sprintf("and %s more findings: all are in the events", grouped(uint64(m.MoreFindings))))
+		p.line(fmt.Sprintf("and %s more findings: all are in the events",
+			grouped(uint64(m.MoreFindings))))
 	}
 }
 
@@ -137,7 +138,8 @@ func (p *printer) ignoredFindings(found []Finding) {
 			until = "until the end of " + p.time(f.Ignored.Until-1, time.DateOnly)
 		}
 		p.item(fmt.Sprintf("%s: %s, decided %s, %s. Ignored %s, because: %s", f.IP, f.Title,
-			p.clock(f.Decided.At), counted(f.Counts.Attempts, "attempt"), until, f.Ignored.Why))
+			p.clock(f.Decided.At), counted(f.Counts.Attempts, "attempt"), until,
+			f.Ignored.Why))
 	}
 	if more := len(found) - len(rows); more > 0 {
 		p.line(fmt.Sprintf("   and %s more, with -v", grouped(uint64(more))))

@@ -10,8 +10,8 @@ type Hosts[K comparable] struct {
 	rest   Series // of the hosts beyond the bound
 }
 
-// MaxBins bounds the bins of all hosts of a Hosts, about 16 bytes each. What is beyond it is counted
-// without its host.
+// MaxBins bounds the bins of all hosts of a Hosts, about 16 bytes each. What is beyond it is
+// counted without its host.
 const MaxBins = 64 << 10
 
 // Add counts n of a host at a time, in nanoseconds since 1970.
