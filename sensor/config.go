@@ -185,9 +185,10 @@ type options struct {
 	verbose      int
 	quiet        bool
 	color        string
-	fromFiles    bool // the command reads files and captures nothing
-	credentials  bool // the command needs the secrets of notify
-	asks         bool // the command shows answers of a sensor, perhaps as another user
+	lang         string // --lang, empty for that of the locale
+	fromFiles    bool   // the command reads files and captures nothing
+	credentials  bool   // the command needs the secrets of notify
+	asks         bool   // the command shows answers of a sensor, perhaps as another user
 }
 
 // loadConfig reads the configuration. Its error lists all faults, each with its place.

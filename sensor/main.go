@@ -23,6 +23,7 @@
 //	history.go, interfaces.go
 //	                      the commands that print a table
 //	control.go, ask.go    what a running sensor answers, and the commands that ask
+//	language.go           the language of what people read
 //	serve.go              the command that shows these answers over HTTP
 package main
 
@@ -87,17 +88,19 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	cmd.SetErr(stderr)
 	err := cmd.ExecuteContext(ctx)
 	var e *exitError
+	p := a.printer()
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &e):
 		if e.err != nil {
-			fmt.Fprintln(stderr, e.err)
+			fmt.Fprintln(stderr, p.Sentence(e.err.Error()))
 		}
 		return e.code
 	}
 	// An error of cobra is about the arguments.
-	fmt.Fprintf(stderr, "%v\n  (spamsensor --help lists commands and options)\n", err)
+	fmt.Fprintf(stderr, "%s\n  (%s)\n", p.Sentence(err.Error()),
+		p.Text("spamsensor --help lists commands and options"))
 	return exitUsage
 }
 
@@ -147,6 +150,8 @@ func (a *app) command() *cobra.Command {
 	p.StringArrayVar(&a.opt.set, "set", nil,
 		"a setting of the configuration file, `key=value`; repeatable")
 	p.StringVar(&a.opt.color, "color", "auto", "colours: auto, always, never")
+	p.StringVar(&a.opt.lang, "lang", "", "`language` of what people read: en, fr (default: that "+
+		"of the locale, or en)")
 	p.BoolVarP(&a.opt.quiet, "quiet", "q", false, "no progress and no report, errors only")
 	p.CountVarP(&a.opt.verbose, "verbose", "v", "say more")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
@@ -154,12 +159,18 @@ func (a *app) command() *cobra.Command {
 			return exit(exitUsage, fmt.Errorf("--color %s: want auto, always or never",
 				printable(a.opt.color)))
 		}
+		if !a.opt.knownLanguage() {
+			unknown := printable(a.opt.lang)
+			a.opt.lang = ""
+			return exit(exitUsage, fmt.Errorf("--lang %s: want en or fr", unknown))
+		}
 		return nil
 	}
 	root.AddCommand(a.readCommand(), a.runCommand(), a.interfacesCommand(), a.historyCommand(),
 		a.checkCommand(), a.serveCommand(), a.notifyCommand(), a.reputationCommand(),
 		a.doctorCommand(), a.setupCommand(), a.versionCommand())
 	root.AddCommand(a.askCommands()...)
+	a.help(root)
 	return root
 }
 

@@ -33,6 +33,9 @@ var built = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} { // texts are English
+		os.Unsetenv(name)
+	}
 	if name := os.Getenv(loopInstead); name != "" { // the command with a worker that never ends its first batch
 		marker, err := os.OpenFile(name, os.O_WRONLY, 0) // before the sandbox
 		if err != nil {
