@@ -207,12 +207,16 @@ func (p *pipeline) input(c capture.Stats) report.Input {
 		Drops: c.KernelDrops + c.InterfaceDrops, Loss: p.last.Loss, Account: p.last.Account(),
 		HomeSeen: st.HomeSeen, Attempts: st.Attempts,
 		Unjudged: st.Unjudged, UnjudgedCount: st.UnjudgedCount, Home: st.Home,
+		Relays:     st.Relays,
 		SeenClient: st.SeenClient, SeenServer: st.SeenServer,
 		Gaps: st.Gaps, Midstream: st.Midstream, Version: version}
 	for _, n := range st.Outcomes {
 		if n.Refused {
 			in.RefusedBy = append(in.RefusedBy, fmt.Sprintf("%d %s", n.N, n.Name))
 		}
+	}
+	for _, x := range st.Roles {
+		in.Roles = append(in.Roles, report.Declared{IP: x.Addr, Role: x.Kind})
 	}
 	return in
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/sources"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/wire"
@@ -53,7 +54,11 @@ type Stats struct {
 	Unjudged      []finding.Unjudged
 	UnjudgedCount int
 	Home          []netip.Prefix // the configured home networks; read only
-	First, Last   int64          // lowest and highest time of the frames, ns since 1970
+	// Roles and Relays are the hosts with a declared role, and the servers that our hosts may send
+	// to; read only.
+	Roles       []peer.Role
+	Relays      []netip.Prefix
+	First, Last int64 // lowest and highest time of the frames, ns since 1970
 }
 
 // Count is a counter with a name.
@@ -168,13 +173,23 @@ type shardCounters struct {
 	overflows uint64
 }
 
+// declaredRoles are Roles, and those of MailServers, which are a short form.
+func (c *Config) declaredRoles() []peer.Role {
+	list := slices.Clip(c.Roles)
+	for _, a := range c.MailServers {
+		list = append(list, peer.Role{Addr: a, Kind: "mailserver"})
+	}
+	return list
+}
+
 // addShards adds the shards' counters to t, and returns all of them. It takes the lock of one shard
 // at a time.
 func (e *Engine) addShards(t *Stats) (c shardCounters) {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
-		t.Home = e.cfg.Home // the lock of any shard guards it
+		t.Home = e.cfg.Home // the lock of any shard guards it, and the next ones
+		t.Roles, t.Relays = e.cfg.declaredRoles(), e.cfg.AllowedRelays
 		c.Add(s.sources.Counters())
 		c.tracked.Add(&s.tracker.Count)
 		for j, n := range s.tracker.Listener.Weird {

@@ -65,6 +65,8 @@ type SourceRecord struct {
 	MXLookups                                   uint32
 	// of the silent ones: answered, and not gone on with
 	GivenUp uint32
+	// Outside says that it tried port 25 of a server that is neither ours nor an allowed relay.
+	Outside bool
 	// Destinations are the servers with at least a tenth of the attempts, the most frequent first.
 	Destinations []Destination
 }

@@ -23,6 +23,7 @@ func (r *Report) Model(in *Input) *Model {
 		Period:   Period{Time(in.First), Time(in.Last)},
 		Findings: []Finding{}, MoreFindings: r.more, Withdrawn: r.withdrawn(),
 		Site: r.siteFacts(), Hosts: []Host{}, HostCount: r.hostCount, Servers: r.mailServers(),
+		Declared: declared(in.Roles), Relays: in.Relays,
 		Health: slices.Clone(r.health), Hints: r.hints(in, found), Unused: in.Unused,
 		Input: *in}
 	for _, f := range found {
@@ -41,6 +42,19 @@ func (r *Report) Model(in *Input) *Model {
 	return m
 }
 
+// declared are the hosts with a role. Of several roles of a host the last one holds.
+func declared(roles []Declared) []Declared {
+	list := []Declared{}
+	for _, d := range roles {
+		if i := slices.IndexFunc(list, func(x Declared) bool { return x.IP == d.IP }); i >= 0 {
+			list[i] = d
+			continue
+		}
+		list = append(list, d)
+	}
+	return list
+}
+
 // hostModel is a host without what the timeline knows of it.
 func (r *Report) hostModel(s *finding.SourceRecord) Host {
 	c := &s.Counters
@@ -54,7 +68,12 @@ func (r *Report) hostModel(s *finding.SourceRecord) Host {
 			ConcurrentMax: c.ConcurrentMax, MXLookups: s.MXLookups,
 			DestIPs: s.DestIPs, DestNets: s.DestNets,
 			HeloNames: s.HeloNames, SenderDomains: s.SenderDomains},
-		Finding: r.worstOf(s.Addr)}
+		Outside: s.Outside, Finding: r.worstOf(s.Addr)}
+	for _, p := range c.Ports {
+		if p.Count > 0 {
+			h.Ports = append(h.Ports, Port{p.Port, p.Count})
+		}
+	}
 	if s.MAC != [6]byte{} {
 		h.MAC = net.HardwareAddr(s.MAC[:]).String()
 	}
@@ -90,7 +109,7 @@ func (r *Report) findingModel(f *finding.Finding, end int64) Finding {
 		Decided:  Decision{Time(f.Decided.At), f.Decided.Attempts},
 		LastSign: Time(f.LastSign()), Mode: f.Mode, Egress: f.Egress,
 		Reasons: []Reason{}, Events: f.Evidence, Blind: f.Blind, Advice: f.Advice,
-		SameMachine: f.SameMachine(), Reopened: f.Reopened, CleanFor: f.CleanFor,
+		SameMachine: f.SameMachine(), Also: f.Also, Reopened: f.Reopened, CleanFor: f.CleanFor,
 		CloseReason: f.CloseReason, Time: Time(f.Time), Story: slices.Clone(r.stories[f.ID])}
 	x.Level, x.Finding = f.Highest.String(), f.ID
 	for i := range f.Reasons {

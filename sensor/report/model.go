@@ -29,6 +29,10 @@ type Model struct {
 	Withdrawn    []Withdrawn `json:"withdrawn,omitempty"`
 	Servers      []Server    `json:"mail_servers"` // those that send most first
 	Hosts        []Host      `json:"hosts"`        // of ours, or judged; worst first
+	// Declared are the hosts with a role of the configuration, seen or not. Relays are the servers
+	// that our hosts may send to.
+	Declared []Declared     `json:"declared"`
+	Relays   []netip.Prefix `json:"allowed_relays,omitempty"`
 	// HostCount are all of them. Hosts has MaxHosts at most.
 	HostCount int      `json:"host_count"`
 	Activity  Activity `json:"activity"`
@@ -133,6 +137,12 @@ func (c *Counts) Failed() uint64 {
 	return uint64(c.Silent) + uint64(c.Refused) + uint64(c.Unreachable)
 }
 
+// Declared is a host with a role of the configuration: mailserver, bulk, nat, scanner, probe.
+type Declared struct {
+	IP   netip.Addr `json:"ip"`
+	Role string     `json:"role"`
+}
+
 // Host is a host that opened a connection to a mail port.
 type Host struct {
 	IP    netip.Addr `json:"ip"`
@@ -150,10 +160,30 @@ type Host struct {
 	Finding      string        `json:"finding,omitempty"` // id of its worst one
 	// Hours are its attempts by hour; only of hosts with a finding.
 	Hours []Hour `json:"hours,omitempty"`
+	// Ports are its attempts by port, of the first four ports.
+	Ports []Port `json:"ports,omitempty"`
+	// Outside says that it tried port 25 of a server that is neither ours nor an allowed relay.
+	Outside bool `json:"outside,omitempty"`
 }
 
 // Declared reports whether the configuration names the host as a mail server.
 func (h *Host) Declared() bool { return h.Role == "mailserver" }
+
+// Port is a count of a port.
+type Port struct {
+	Port uint16 `json:"port"`
+	N    uint32 `json:"n"`
+}
+
+// On is how many attempts of the host went to a port.
+func (h *Host) On(port uint16) uint32 {
+	for _, p := range h.Ports {
+		if p.Port == port {
+			return p.N
+		}
+	}
+	return 0
+}
 
 // Hour is a count in an hour.
 type Hour struct {
@@ -200,6 +230,8 @@ type Finding struct {
 	Story       []Step    `json:"story"` // what became of it
 	Ack         *Ack      `json:"ack,omitempty"`
 	Ignored     *Ignored  `json:"ignored,omitempty"`
+	// Also are the addresses that SameMachine names.
+	Also []netip.Addr `json:"also,omitempty"`
 }
 
 // Decision is when a verdict was reached, and after how many attempts.

@@ -105,6 +105,8 @@ type Input struct {
 	Unjudged      []finding.Unjudged `json:"-"`
 	UnjudgedCount int                `json:"not_judged"`
 	Home          []netip.Prefix     `json:"home"`
+	Roles         []Declared         `json:"-"` // that the configuration declares
+	Relays        []netip.Prefix     `json:"-"` // that our hosts may send to
 	Attempts      uint64             `json:"attempts"`
 	// Sessions of which only this side was captured.
 	SeenClient uint64   `json:"-"`

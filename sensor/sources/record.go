@@ -161,8 +161,8 @@ func (s *Observer) sourceRecord(src *Source, prof *profile, k flowtable.HostKey,
 	d := finding.SourceRecord{Addr: peer.NetIP(k.Addr, k.Scope.V6()), MAC: src.mac,
 		VLAN: slices.Clone(src.vlan[:src.tags]), Input: src.input,
 		Role: s.role(src, prof, &k), Counters: src.Counters, Time: now,
-		Silent: src.Counters.Silent(until),
-		Score:  detect.Prior}
+		Silent: src.Counters.Silent(until), Outside: src.flags&triedOutside != 0,
+		Score: detect.Prior}
 	if prof != nil {
 		known = &prof.Profile
 		d.Level, d.Score = prof.Level(), prof.Verdict().Score
