@@ -151,7 +151,7 @@ func (a *app) analyse(ctx context.Context, names []string) (status.Getter, error
 	watchdog, stop := startWatchdog(ctx, a.stderr)
 	defer stop()
 	steps := new(atomic.Uint64)
-	files, err := a.openFiles(cfg, names, "", a.protectedFiles(cfg), watchdog, steps)
+	files, err := a.openFiles(cfg, names, &readOptions{}, a.protectedFiles(cfg), watchdog, steps)
 	if err != nil {
 		return nil, err
 	}

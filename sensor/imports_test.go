@@ -14,7 +14,7 @@ var allowed = map[string]struct {
 	imports []string
 	why     string
 }{
-	"sensor": {[]string{"sensor/capture", "sensor/durable", "sensor/doctor", "sensor/engine", "sensor/frame", "sensor/lang", "sensor/peer", "sensor/event", "sensor/report", "sensor/sandbox", "sensor/state", "sensor/status", "sensor/setup", "sensor/serve", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname", "sensor/notify", "sensor/reputation"}, "the command puts the parts together"},
+	"sensor": {[]string{"sensor/capture", "sensor/durable", "sensor/doctor", "sensor/engine", "sensor/frame", "sensor/html", "sensor/lang", "sensor/peer", "sensor/event", "sensor/report", "sensor/sandbox", "sensor/state", "sensor/status", "sensor/setup", "sensor/serve", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname", "sensor/notify", "sensor/reputation"}, "the command puts the parts together"},
 	"bench": {[]string{"sensor/capture", "sensor/frame", "sensor/engine", "sensor/detect", "bench/campaign", "bench/campaign/reference", "sensor/verdict", "sensor/finding"},
 		"it measures the product as a whole, with traffic that it builds"},
 	"bench/corpus":             {nil, "it finds files for tests"},
@@ -28,6 +28,7 @@ var allowed = map[string]struct {
 	"bench/campaign/reference": {[]string{"bench/campaign"}, "simple detectors for comparison share nothing with the product"},
 	"sensor/event":             {[]string{"sensor/frame", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it writes verdicts and their evidence, however they came about"},
 	"sensor/report":            {[]string{"sensor/frame", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding", "sensor/timeline"}, "it prints verdicts"},
+	"sensor/html":              {[]string{"sensor/lang", "sensor/report", "sensor/verdict"}, "it shows a model, and knows nothing of how it came about"},
 	"sensor/status":            {[]string{"sensor/event", "sensor/finding", "sensor/verdict"}, "it answers with events, and knows no engine"},
 	"sensor/reputation":        {[]string{"sensor/event"}, "it asks the world, and knows nothing of the sensor"},
 	"sensor/notify":            {[]string{"sensor/event", "sensor/verdict", "sensor/durable"}, "it reads events from their file, and never meets the sensor"},

@@ -24,6 +24,7 @@
 //	                      the commands that print a table
 //	control.go, ask.go    what a running sensor answers, and the commands that ask
 //	language.go           the language of what people read
+//	readoutputs.go        the reports of read: HTML, JSON, CSV, text
 //	serve.go              the command that shows these answers over HTTP
 package main
 

@@ -91,17 +91,31 @@ func refuseOutput(name, why string) error {
 	return exit(exitUsage, fmt.Errorf("nothing can be written to %s: %s", printable(name), why))
 }
 
-// checkOutputs checks the file of the events ("" means none), and standard output and standard
-// error where they are files, before anything is opened for writing. Events and a stream must not
-// go into one file.
-func (u *protectedFiles) checkOutputs(events string, streams ...io.Writer) error {
-	at, err := os.Stat(events)
-	if err == nil {
-		if err := u.check(events, at); err != nil {
+// namedOutput is an output file by its option. The name "" is none, and "-" standard output.
+type namedOutput struct{ what, option, name string }
+
+// checkOutputs checks the files of outputs, and standard output and standard error where they are
+// files, before anything is opened for writing. No two of them may be one file.
+func (u *protectedFiles) checkOutputs(outputs []namedOutput, streams ...io.Writer) error {
+	infos := make([]fs.FileInfo, len(outputs)) // of those that exist
+	for i, o := range outputs {
+		at, err := os.Stat(o.name)
+		if err != nil || o.name == "" || o.name == "-" {
+			continue
+		}
+		if err := u.check(o.name, at); err != nil {
 			return err
 		}
-	} else {
-		at = nil
+		infos[i] = at
+	}
+	for i, o := range outputs {
+		for j, other := range outputs[:i] {
+			if o.name != "" && (o.name == other.name || infos[i] != nil && infos[j] != nil &&
+				infos[i].Mode().IsRegular() && os.SameFile(infos[i], infos[j])) {
+				return exit(exitUsage, fmt.Errorf("%s and %s cannot both go to %s", other.what,
+					o.what, printable(o.name)))
+			}
+		}
 	}
 	for _, w := range streams {
 		f, ok := w.(*os.File)
@@ -109,10 +123,12 @@ func (u *protectedFiles) checkOutputs(events string, streams ...io.Writer) error
 			continue
 		}
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			if at != nil && os.SameFile(info, at) {
-				return exit(exitUsage, fmt.Errorf("events cannot go to %s: standard output or "+
-					"standard error goes there, too (--events - writes events to standard output)",
-					printable(events)))
+			for i, o := range outputs {
+				if infos[i] != nil && os.SameFile(info, infos[i]) {
+					return exit(exitUsage, fmt.Errorf("%s cannot go to %s: standard output or "+
+						"standard error goes there, too (%s - writes %s to standard output)",
+						o.what, printable(o.name), o.option, o.what))
+				}
 			}
 			if err := u.check(strings.TrimPrefix(f.Name(), "/dev/"), info); err != nil {
 				return err

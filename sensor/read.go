@@ -29,6 +29,9 @@ import (
 // readOptions are the options of `read`.
 type readOptions struct {
 	events     string
+	html       string
+	json       string
+	csv        string
 	failOn     string
 	noProgress bool
 	workers    int
@@ -58,6 +61,10 @@ func (a *app) readCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&o.events, "events", "",
 		"write events as JSON lines to `FILE`, - is standard output")
+	f.StringVar(&o.html, "html", "",
+		"write the report as one HTML `FILE`, to be sent on or printed")
+	f.StringVar(&o.json, "json", "", "write the report as JSON to `FILE`")
+	f.StringVar(&o.csv, "csv", "", "write the table of the hosts as CSV to `FILE`")
 	f.StringVar(&o.failOn, "fail-on", "", "exit with 10 if there is a finding at this `LEVEL` "+
 		"(suspect, likely, confirmed) or above, however long ago; "+
 		"those for information do not count")
@@ -88,7 +95,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	a.warn(cfg.warnings)
 	cfg.engine.Helpers = cmp.Or(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
 	protected := a.protectedFiles(cfg)
-	files, err := a.openFiles(cfg, names, o.events, protected, watchdog, steps)
+	files, err := a.openFiles(cfg, names, &o, protected, watchdog, steps)
 	if err != nil {
 		return err
 	}
@@ -119,9 +126,10 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 		reason = finding.Shutdown
 	}
 	failed := p.finish(reason)
-	err = a.printReport(p, names, files.Stats(), problems, time.Since(began), o.events == "-")
-	if err != nil && failed == nil {
-		failed = exit(exitLost, fmt.Errorf("the report is not whole: %w", err))
+	p.report.NotJudged(p.engine.Stats().Unjudged)
+	m := a.model(p, names, files.Stats(), problems, time.Since(began))
+	if err := a.writeReports(m, &o, protected); err != nil && failed == nil {
+		failed = exit(exitLost, err)
 	}
 	for _, problem := range problems {
 		fmt.Fprintln(a.stderr, problem)
@@ -158,8 +166,8 @@ func (a *app) printLeftOut(files *capture.Files) {
 // openFiles opens the capture files, and adds them to the protected files. Outputs are checked
 // before and after: only then the files of directories are known. An error has the exit code of
 // wrong usage.
-func (a *app) openFiles(cfg *config, names []string, events string, protected *protectedFiles,
-	w *watchdog, steps *atomic.Uint64) (*capture.Files, error) {
+func (a *app) openFiles(cfg *config, names []string, o *readOptions,
+	protected *protectedFiles, w *watchdog, steps *atomic.Uint64) (*capture.Files, error) {
 	for _, name := range names {
 		if name == "-" {
 			protected.addStream("an input,", "standard input", a.stdin)
@@ -167,7 +175,7 @@ func (a *app) openFiles(cfg *config, names []string, events string, protected *p
 			protected.add("the input", name)
 		}
 	}
-	if err := protected.checkOutputs(events, a.stdout, a.stderr); err != nil {
+	if err := o.checkOutputs(protected, a.stdout, a.stderr); err != nil {
 		return nil, err
 	}
 	opening := w.add("the opening of the files", steps, true)
@@ -182,7 +190,7 @@ func (a *app) openFiles(cfg *config, names []string, events string, protected *p
 		return nil, exit(exitUsage, errors.New(printable(err.Error())))
 	}
 	protected.captures = files.Reads
-	if err := protected.checkOutputs(events, a.stdout, a.stderr); err != nil {
+	if err := o.checkOutputs(protected, a.stdout, a.stderr); err != nil {
 		files.Close()
 		return nil, err
 	}
@@ -283,25 +291,6 @@ func (a *app) progress(files *capture.Files, o readOptions) *progressbar.Progres
 		progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth(),
 		// The goroutine of a spinner and Set64 write the same state without a lock.
 		progressbar.OptionSetSpinnerChangeInterval(0))
-}
-
-// printReport prints the report to standard output, or to standard error when the events go to
-// standard output. It returns the first error of writing.
-func (a *app) printReport(p *pipeline, names []string, c capture.Stats, problems []error,
-	took time.Duration, eventsOut bool) error {
-	p.report.NotJudged(p.engine.Stats().Unjudged)
-	if a.opt.quiet {
-		return nil
-	}
-	out := a.stdout
-	if eventsOut {
-		out = a.stderr
-	}
-	m := a.model(p, names, c, problems, took)
-	w := &errWriter{w: out}
-	m.Text(w, report.Options{Color: a.useColor(out), Width: terminalWidth(out),
-		All: a.opt.verbose > 0, Zone: time.Local})
-	return w.err
 }
 
 // model is what a report says of a run that has ended.

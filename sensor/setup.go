@@ -190,7 +190,8 @@ func (a *app) setupFromFile(ctx context.Context, name string) error {
 	watchdog, stop := startWatchdog(ctx, a.stderr)
 	defer stop()
 	steps := new(atomic.Uint64)
-	files, err := a.openFiles(cfg, []string{name}, "", a.protectedFiles(cfg), watchdog, steps)
+	files, err := a.openFiles(cfg, []string{name}, &readOptions{}, a.protectedFiles(cfg), watchdog,
+		steps)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,261 @@
+package html
+
+import (
+	"fmt"
+	"html/template"
+	"net/netip"
+	"strings"
+	"time"
+
+	"spamsensor/sensor/lang"
+	"spamsensor/sensor/report"
+	"spamsensor/sensor/verdict"
+)
+
+// Bounds of what is shown; what is beyond them is counted.
+const (
+	maxCards    = 10  // findings in full
+	maxSummary  = 500 // rows of the table of findings
+	maxRows     = 50  // rows of other tables
+	fewReasons  = 3   // reasons that are not folded
+	fewSessions = 3   // sessions that are not folded
+)
+
+// base is what all views need to write times.
+type base struct {
+	lang  *lang.Printer
+	zone  *time.Location
+	links bool
+}
+
+// View is a model as the sections show it.
+type View struct {
+	base
+	*report.Model
+	Cards    []*Card // the findings in full
+	Rows     []*Card // all findings that are shown
+	Watched  []*ServerView
+	Declared []*HostView
+	Others   []*HostView
+	// Beyond are hosts without a finding that are not shown.
+	Beyond  int
+	Data    template.JS // the model as JSON; empty on a page
+	LeftOut LeftOut
+}
+
+// Card is a finding as it is shown.
+type Card struct {
+	base
+	*report.Finding
+	Number int
+	End    report.Time // of the input
+	Full   bool        // it is shown in full on the same page
+}
+
+// HostView is a host as it is shown.
+type HostView struct {
+	base
+	*report.Host
+}
+
+// ServerView is a mail server as it is shown.
+type ServerView struct {
+	base
+	*report.Server
+	End report.Time
+}
+
+// View prepares a model for the sections.
+func (r *Renderer) View(m *report.Model, o Options) *View {
+	b := base{lang: r.lang, zone: time.UTC, links: o.Links}
+	if o.Zone != nil {
+		b.zone = o.Zone
+	}
+	v := &View{base: b, Model: m}
+	for i := range m.Findings[:min(len(m.Findings), maxSummary)] {
+		c := &Card{base: b, Finding: &m.Findings[i], Number: i + 1, End: m.Period.Last,
+			Full: i < maxCards}
+		v.Rows = append(v.Rows, c)
+		if c.Full {
+			v.Cards = append(v.Cards, c)
+		}
+	}
+	for i := range m.Servers {
+		v.Watched = append(v.Watched, &ServerView{b, &m.Servers[i], m.Period.Last})
+	}
+	v.addHosts()
+	return v
+}
+
+// addHosts divides the hosts without a finding into the declared ones and the others. Those of the
+// table of mail servers are not among them.
+func (v *View) addHosts() {
+	elsewhere := map[netip.Addr]bool{}
+	for _, list := range [][]report.Finding{v.Findings, v.Ignored} {
+		for i := range list {
+			elsewhere[list[i].IP] = true
+		}
+	}
+	watched := map[netip.Addr]bool{}
+	for i := range v.Servers {
+		watched[v.Servers[i].IP] = true
+	}
+	for i := range v.Hosts {
+		h := &HostView{v.base, &v.Hosts[i]}
+		switch {
+		case watched[h.IP]:
+		case h.Declared():
+			v.Declared = append(v.Declared, h)
+		case elsewhere[h.IP]:
+		case len(v.Others) < maxRows:
+			v.Others = append(v.Others, h)
+		default:
+			v.Beyond++
+		}
+	}
+	v.Beyond += v.HostCount - len(v.Hosts)
+}
+
+// Card is a finding of the model; nil if there is none with this id.
+func (v *View) Card(id string) *Card {
+	for i := range v.Findings {
+		if v.Findings[i].ID == id {
+			return &Card{base: v.base, Finding: &v.Findings[i], Number: i + 1,
+				End: v.Period.Last, Full: true}
+		}
+	}
+	return nil
+}
+
+// HostOf is a host of the model; nil if it has none with this address.
+func (v *View) HostOf(a netip.Addr) *HostView {
+	for i := range v.Hosts {
+		if v.Hosts[i].IP == a {
+			return &HostView{v.base, &v.Hosts[i]}
+		}
+	}
+	return nil
+}
+
+// MoreRows are findings that are only counted.
+func (v *View) MoreRows() int { return len(v.Findings) - len(v.Rows) + v.MoreFindings }
+
+// AlarmWord is the colour of the headline in words.
+func (v *View) AlarmWord() string {
+	switch v.Headline.Alarm {
+	case report.Red:
+		return v.lang.Text("Alarm")
+	case report.Yellow:
+		return v.lang.Text("Warning")
+	case report.Green:
+		return v.lang.Text("No alarm")
+	}
+	return v.lang.Text("Not judged")
+}
+
+// Clock is a time to the second.
+func (b *base) Clock(t report.Time) template.HTML { return b.time(t, time.DateTime) }
+
+// Minute is a time to the minute.
+func (b *base) Minute(t report.Time) template.HTML { return b.time(t, "2006-01-02 15:04") }
+
+// Short is a time for the cell of a table.
+func (b *base) Short(t report.Time) string {
+	if t == 0 {
+		return "–"
+	}
+	return t.In(b.zone).Format("01-02 15:04")
+}
+
+// time writes an element of HTML; formats of times have no character to escape.
+func (b *base) time(t report.Time, layout string) template.HTML {
+	if t == 0 {
+		return "–"
+	}
+	return template.HTML(`<time datetime="` + t.In(time.UTC).Format(time.RFC3339) + `">` +
+		t.In(b.zone).Format(layout) + `</time>`)
+}
+
+// ZoneName is the time zone, with its offset if it is not UTC.
+func (b *base) ZoneName(t report.Time) string {
+	at := t.In(b.zone)
+	name, offset := at.Zone()
+	if offset == 0 {
+		return "UTC"
+	}
+	if strings.HasPrefix(name, "+") || strings.HasPrefix(name, "-") {
+		return "UTC" + at.Format("-07:00")
+	}
+	return name + " (UTC" + at.Format("-07:00") + ")"
+}
+
+// IsServer reports whether the finding is about a mail server; its counts are in the table of mail
+// servers.
+func (c *Card) IsServer() bool { return c.Class >= verdict.OpenRelay }
+
+// IsInfo reports whether the finding is for information only.
+func (c *Card) IsInfo() bool { return c.Severity == verdict.Info.String() }
+
+// HasLink reports whether the finding is told in full anywhere.
+func (c *Card) HasLink() bool { return c.Full || c.links }
+
+// Link is where the finding is shown.
+func (c *Card) Link() string {
+	if c.links {
+		return "/finding/" + c.ID
+	}
+	return fmt.Sprintf("#finding-%d", c.Number)
+}
+
+// FirstReasons are those that weigh most.
+func (c *Card) FirstReasons() (list []report.Reason) {
+	for _, i := range c.Heaviest(fewReasons) {
+		list = append(list, c.Reasons[i])
+	}
+	return list
+}
+
+// MoreReasons are the others.
+func (c *Card) MoreReasons() (list []report.Reason) {
+	shown := map[int]bool{}
+	for _, i := range c.Heaviest(fewReasons) {
+		shown[i] = true
+	}
+	for i := range c.Reasons {
+		if !shown[i] {
+			list = append(list, c.Reasons[i])
+		}
+	}
+	return list
+}
+
+// Steps are the sentences of the advice.
+func (c *Card) Steps() []string { return sentences(c.lang.Sentence(c.Advice)) }
+
+// sentences divides a text after each full stop that a capital letter follows.
+func sentences(s string) (list []string) {
+	for {
+		i := boundary(s)
+		if i < 0 {
+			return append(list, s)
+		}
+		list = append(list, s[:i+1])
+		s = s[i+2:]
+	}
+}
+
+func boundary(s string) int {
+	for from := 0; ; {
+		i := strings.Index(s[from:], ". ")
+		if i < 0 {
+			return -1
+		}
+		i += from
+		if next := s[i+2:]; next != "" && strings.ToUpper(next[:1]) == next[:1] &&
+			strings.ToLower(next[:1]) != next[:1] || strings.HasPrefix(s[i+2:], "É") ||
+			strings.HasPrefix(s[i+2:], "À") {
+			return i
+		}
+		from = i + 2
+	}
+}
