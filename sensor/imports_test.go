@@ -43,6 +43,7 @@ var allowed = map[string]struct {
 	"sensor/servers":           {[]string{"smtpsniff/heloname", "sensor/handover", "sensor/dns", "sensor/detect", "sensor/track", "sensor/peer", "sensor/mailserver", "sensor/finding", "sensor/sketch", "sensor/verdict", "flowtable", "flowtable/tcp", "smtpsniff", "smtpsniff/refusal", "smtpsniff/mailname"}, "a mail server of ours is observed without its clients' profiles"},
 	"sensor/sources":           {[]string{"sensor/handover", "sensor/dns", "sensor/detect", "sensor/track", "sensor/peer", "sensor/finding", "sensor/sketch", "sensor/verdict", "flowtable", "flowtable/tcp", "smtpsniff", "smtpsniff/refusal", "sensor/lookups", "sensor/providers", "sensor/timeline"}, "a source is observed without its mail server's queue"},
 	"sensor/machines":          {[]string{"sensor/sources", "sensor/peer", "sensor/finding", "sensor/verdict", "sensor/inorder", "flowtable"}, "addresses are joined by what was observed of them"},
+	"sensor/picture":           {[]string{"sensor/lang"}, "a picture does not depend on who shows it"},
 	"sensor/lang":              {nil, "a translation does not depend on who reads it"},
 	"sensor/timeline":          {nil, "when something happened does not depend on what it was"},
 	"sensor/inorder":           {nil, "an order does not depend on what is in it"},

@@ -1,0 +1,153 @@
+package picture
+
+import (
+	"cmp"
+	"html/template"
+	"slices"
+
+	"spamsensor/sensor/lang"
+)
+
+// RepliesData are what servers replied. The report has them in Model.Replies, by group; the causes
+// are Model.Site.Blocklists and, for mail servers, FailedWhy.
+type RepliesData struct {
+	ID     string // prefix of the ids
+	Groups []ReplyGroup
+	Causes []Cause
+}
+
+// ReplyGroup are the replies to hosts of a kind. Recipients are recipients that were refused.
+type ReplyGroup struct {
+	Kind                                     Kind
+	Hosts                                    int
+	Accepted, Deferred, Rejected, Recipients uint64
+}
+
+func (g *ReplyGroup) counts() [4]uint64 {
+	return [4]uint64{g.Accepted, g.Deferred, g.Rejected, g.Recipients}
+}
+
+func (g *ReplyGroup) sum() uint64 { return g.Accepted + g.Deferred + g.Rejected + g.Recipients }
+
+// Cause is a cause of refusals: what the replies say, or a blocklist that they name. Name is in the
+// language of the reader.
+type Cause struct {
+	Name string
+	N    uint64
+}
+
+const maxCauses = 8
+
+// replyClasses are the classes of replies in the style sheet.
+var replyClasses = [...]string{"accepted", "deferred", "rejected", "recipients"}
+
+// Replies draws what servers replied: for each kind of host the shares, and the causes of refusals.
+func Replies(p *lang.Printer, d RepliesData) template.HTML {
+	id, title := prefix(d.ID), p.Text("What servers replied")
+	v := &repliesView{}
+	f := &figure{ID: id, Title: title, Class: "flat",
+		Unit: p.Text("share of the replies of each kind of host")}
+	texts := [...]string{p.Text("Accepted"), p.Text("Deferred"), p.Text("Rejected"),
+		p.Text("Recipients rejected")}
+	f.Table.Heads = []head{{p.Text("Replies to"), true}}
+	for i, class := range replyClasses {
+		f.Fills = append(f.Fills, fillOf(id, class))
+		f.Keys = append(f.Keys, key{fillOf(id, class), "", texts[i]})
+		f.Table.Heads = append(f.Table.Heads, head{texts[i], false})
+	}
+	y := 14
+	for i := range d.Groups {
+		g := &d.Groups[i]
+		if g.sum() > 0 {
+			v.group(p, f, g, y)
+			y += 46
+		}
+	}
+	if len(v.Groups) == 0 {
+		return empty(id, title, p.Text("No server replied."))
+	}
+	y += v.causes(p, f, d.Causes, y)
+	f.Height = y - 8
+	f.Body = execute("replies", v)
+	return draw(p, f)
+}
+
+type repliesView struct {
+	Groups   []groupView
+	Heading  string
+	HeadingY int
+	Causes   []causeView
+}
+
+type groupView struct {
+	Text, Sum       string
+	Y, BarY, LabelY int
+	Parts           []partView
+}
+
+// partView is a part of a bar. Label is empty if there is no room for it.
+type partView struct {
+	Fill                           fill
+	X, Width, Middle, Label, Title string
+}
+
+type causeView struct {
+	Text, Title, Width, N string
+	Y, BarY               int
+}
+
+// group draws the bar of a kind of host, and adds its sentence and its row.
+func (v *repliesView) group(p *lang.Printer, f *figure, g *ReplyGroup, y int) {
+	names := [...]string{p.Text("Other hosts"), p.Text("Declared mail servers"),
+		p.Text("Flagged hosts")}
+	x := groupView{Text: names[g.Kind], Sum: p.Plural(g.sum(), "reply", "replies"), Y: y,
+		BarY: y + 6, LabelY: y + 19}
+	row := []string{names[g.Kind]}
+	at := 0.0
+	for i, n := range g.counts() {
+		row = append(row, p.Number(n))
+		share := float64(n) / float64(g.sum())
+		if n > 0 {
+			part := partView{Fill: f.Fills[i], X: percent(at), Width: percent(share),
+				Middle: percent(at + share/2), Title: colon(p, f.Keys[i].Text, p.Number(n))}
+			if text := p.Number(n); share*narrow > float64(wide(text))*letterWidth+8 {
+				part.Label = text
+			}
+			x.Parts = append(x.Parts, part)
+		}
+		at += share
+	}
+	v.Groups = append(v.Groups, x)
+	f.Table.Rows = append(f.Table.Rows, row)
+	if f.Says != "" {
+		f.Says += " "
+	}
+	f.Says += colon(p, names[g.Kind], p.Sprintf("%s accepted, %s deferred, %s rejected, "+
+		"%s recipients rejected.", row[1], row[2], row[3], row[4]))
+}
+
+// causes draws the causes of refusals, and returns the height.
+func (v *repliesView) causes(p *lang.Printer, f *figure, list []Cause, y int) int {
+	list = slices.DeleteFunc(slices.Clone(list), func(c Cause) bool { return c.N == 0 })
+	if len(list) == 0 {
+		return 0
+	}
+	slices.SortStableFunc(list, func(a, b Cause) int { return cmp.Compare(b.N, a.N) })
+	v.Heading, v.HeadingY = p.Text("Why, in the words of the servers"), y+10
+	for i, c := range list {
+		name := clean(c.Name)
+		f.Table.Rows = append(f.Table.Rows, []string{name, "", "", p.Number(c.N), ""})
+		if i >= maxCauses {
+			continue
+		}
+		at := y + 32 + 34*i
+		v.Causes = append(v.Causes, causeView{Text: cut(name, 40), Title: name,
+			Width: percent(float64(c.N) / float64(list[0].N)), N: p.Number(c.N),
+			Y: at, BarY: at + 5})
+	}
+	if more := len(list) - maxCauses; more > 0 {
+		f.Notes = append(f.Notes, p.Sprintf("Only in the table: %s.",
+			p.Plural(uint64(more), "more cause", "more causes")))
+	}
+	return 32 + 34*len(v.Causes)
+}
