@@ -69,16 +69,20 @@ func Attempts(p *lang.Printer, d AttemptsData) template.HTML {
 	v.Rows, top = linear(p, most, v.Top, v.Bottom)
 	v.Columns = timeline(p, zone, from, to)
 	v.stack(list, top)
+	end := d.Start.Add(time.Duration(n) * d.Width)
+	if share := to.Sub(end).Seconds() / to.Sub(from).Seconds(); share > 0.2 {
+		v.After, v.AfterX, v.AfterMiddle = percent(share), percent(1-share), percent(1-share/2)
+		v.AfterText = p.Text("no data")
+	}
 	f := &figure{ID: id, Title: title, Height: 208,
 		Unit: p.Sprintf("attempts in %s; times are %s", span(p, width), zoneName(from.In(zone)))}
 	v.marks(p, f, d.Marks, from, to, zone)
 	f.Body = execute("attempts", v)
-	end := d.Start.Add(time.Duration(n) * d.Width)
-	f.Says = p.Sprintf("%s from %s to %s: %s by declared mail servers, %s by flagged hosts, "+
-		"%s by other hosts. At the peak, %s in %s from %s.",
-		p.Plural(uint64(all[0].sum()), "attempt", "attempts"), moment(p, d.Start.In(zone)),
-		moment(p, end.In(zone)), count(p, all[0].servers), count(p, all[0].flagged),
-		count(p, all[0].others), count(p, most), span(p, width),
+	f.Says = p.Sprintf("%s (%s): %s by flagged hosts, %s by declared mail servers, %s by other "+
+		"hosts. The peak is %s in %s, from %s.",
+		p.Plural(uint64(all[0].sum()), "attempt", "attempts"),
+		period(p, d.Start.In(zone), end.In(zone)), count(p, all[0].flagged),
+		count(p, all[0].servers), count(p, all[0].others), count(p, most), span(p, width),
 		moment(p, from.Add(time.Duration(peak)*width).In(zone)))
 	names := [...]string{p.Text("Other hosts"), p.Text("Declared mail servers"),
 		p.Text("Flagged hosts")}
@@ -151,6 +155,8 @@ type attemptsView struct {
 	Rows, Columns        []tick
 	Layers               []layer
 	Marks                []markView
+	// After is the width of the part behind the end of the data.
+	After, AfterX, AfterMiddle, AfterText string
 }
 
 // layer is an area of the stack.
@@ -235,29 +241,33 @@ func outline(heights []float64, bottom float64) string {
 // marks draws the marks, and their texts below the picture.
 func (v *attemptsView) marks(p *lang.Printer, f *figure, marks []Mark, from, to time.Time,
 	zone *time.Location) {
-	last, first := -1.0, 0
 	marks = slices.SortedStableFunc(slices.Values(marks), func(a, b Mark) int {
 		return a.At.Compare(b.At)
 	})
+	// Lines are so far apart that their numbers do not touch on a telephone.
+	room := (letterWidth*float64(2*len(fmt.Sprint(len(marks)))+1) + 16) / narrow
+	last, first := -1.0, 0
 	for i, m := range marks {
-		text := colon(p, fmt.Sprint(i+1), cut(clean(m.Label), 60)+", "+exact(p, m.At.In(zone)))
+		text := cut(clean(m.Label), 60) + ", " + exact(p, m.At.In(zone))
 		if i < maxMarks {
 			f.Marks = append(f.Marks, text)
 		}
+		text = colon(p, fmt.Sprint(i+1), text)
 		x := min(1, max(0, m.At.Sub(from).Seconds()/to.Sub(from).Seconds()))
-		if n := len(v.Marks); n > 0 && x-last < 0.1 {
+		if n := len(v.Marks); n > 0 && x-last < room {
 			o := &v.Marks[n-1]
-			o.Label = fmt.Sprintf("%d–%d", first, i+1)
 			if i == first {
 				o.Title += "; …"
 			}
-			o.Width = 12 + 7*len(o.Label)
+			o.Label = fmt.Sprintf("%d–%d", first, i+1)
+			o.Width = 12 + 8*len([]rune(o.Label))
 			o.Left = -o.Width / 2
 			continue
 		}
 		last, first = x, i+1
+		width := 12 + 8*len(fmt.Sprint(i+1))
 		v.Marks = append(v.Marks, markView{X: percent(x), Label: fmt.Sprint(i + 1), Title: text,
-			Left: -10, Width: 20})
+			Left: -width / 2, Width: width})
 	}
 	if more := len(marks) - maxMarks; more > 0 {
 		f.Notes = append(f.Notes, p.Sprintf("Only in the picture: %s.",
@@ -270,3 +280,9 @@ func (v *attemptsView) ScaleX() string { return short(1/float64(v.N), 6) }
 
 // ScaleY is the vertical one.
 func (v *attemptsView) ScaleY() string { return short(1/float64(v.Bottom), 6) }
+
+// Height is that of the plot.
+func (v *attemptsView) Height() int { return v.Bottom - v.Top }
+
+// Middle is the middle of the plot.
+func (v *attemptsView) Middle() int { return (v.Bottom + v.Top) / 2 }

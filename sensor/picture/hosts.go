@@ -32,18 +32,18 @@ type HostPoint struct {
 }
 
 const (
-	maxDots       = 80 // of a kind
+	maxDots       = 60 // of a kind
 	maxNames      = 12 // beside the dots
-	maxHostRows   = 40
+	maxHostRows   = 32
 	maxLabel      = 24 // letters
-	cellsX        = 24
-	cellsY        = 16
+	maxCellsX     = 24
+	maxCellsY     = 18
 	hostsTop      = 18
 	hostsBottom   = 298
 	narrow        = 270.0  // pixels of the plot on a telephone
 	broad         = 1200.0 // and at most
-	letterWidth   = 6.7    // pixels, of the labels
-	lowerDecade   = 0.7    // the axes begin here
+	letterWidth   = 7.6    // pixels, of the labels in a wide font
+	lowest        = 0.7071 // the axes begin here: half a step before one
 	labelHeight   = 14.0
 	labelDistance = 8.0
 )
@@ -52,9 +52,7 @@ const (
 // Hosts that nothing is to be said of are counted into cells.
 func Hosts(p *lang.Printer, d HostsData) template.HTML {
 	id, title := prefix(d.ID), p.Text("Hosts by what they contact")
-	v := &hostsView{ID: id, Top: hostsTop, Bottom: hostsBottom, Foot: hostsBottom + 4,
-		CellsX: cellsX,
-		CellsY: cellsY}
+	v := &hostsView{ID: id, Top: hostsTop, Bottom: hostsBottom, Foot: hostsBottom + 4}
 	for _, h := range d.Hosts {
 		if h.Servers > 0 && h.Attempts > 0 {
 			v.list = append(v.list, h)
@@ -73,11 +71,12 @@ func Hosts(p *lang.Printer, d HostsData) template.HTML {
 	v.axes(p)
 	if d.Threshold > 0 {
 		v.Threshold = percent(v.x(d.Threshold))
+		v.Beyond = percent(1 - v.x(d.Threshold))
 		v.ThresholdLabel = cut(clean(d.ThresholdLabel), 36)
 		v.ThresholdLeft = v.x(d.Threshold) > 0.5
 	}
 	rest := v.dots()
-	v.cells()
+	v.crowd()
 	unnamed := v.names()
 	f := &figure{ID: id, Title: title, Height: hostsBottom + 40,
 		Unit: p.Text("attempts, by the number of servers that a host contacted"),
@@ -99,17 +98,18 @@ func Hosts(p *lang.Printer, d HostsData) template.HTML {
 
 // hostsView is what the template draws.
 type hostsView struct {
-	ID                                string
-	Top, Bottom, Foot, CellsX, CellsY int
-	Rows, Columns                     []tick
-	Axis, Threshold, ThresholdLabel   string
-	ThresholdLeft                     bool
-	Cells                             []cells
-	Servers                           string // a path of points
-	Flagged                           []dot
-	Names                             []name
-	list, quiet                       []HostPoint // list: the flagged ones first
-	mostX, mostY                      float64
+	ID                                      string
+	Top, Bottom, Foot                       int
+	Rows, Columns                           []tick
+	Axis, Threshold, ThresholdLabel, Beyond string
+	ThresholdLeft                           bool
+	Cells                                   []cells
+	Servers                                 string // a path of points
+	Flagged                                 []dot
+	Names                                   []name
+	list                                    []HostPoint // the flagged ones first
+	quiet, more                             []HostPoint // for the cells; more are flagged
+	mostX, mostY                            float64
 }
 
 // cells are those of a shade.
@@ -131,11 +131,11 @@ type name struct {
 }
 
 func (v *hostsView) x(f float64) float64 {
-	return math.Log(f/lowerDecade) / math.Log(v.mostX/lowerDecade)
+	return math.Log(f/lowest) / math.Log(v.mostX/lowest)
 }
 
 func (v *hostsView) y(f float64) int {
-	share := math.Log(f/lowerDecade) / math.Log(v.mostY/lowerDecade)
+	share := math.Log(f/lowest) / math.Log(v.mostY/lowest)
 	return v.Bottom - int(math.Round(share*float64(v.Bottom-v.Top)))
 }
 
@@ -149,7 +149,7 @@ func (v *hostsView) axes(p *lang.Printer) {
 	}
 }
 
-// dots draws flagged hosts and declared mail servers. The others, and what is beyond the bound, is
+// dots draws flagged hosts and declared mail servers. The others, and those beyond the bound, are
 // for the cells; the result is how many of these are flagged or declared.
 func (v *hostsView) dots() (rest int) {
 	var servers strings.Builder
@@ -166,6 +166,10 @@ func (v *hostsView) dots() (rest int) {
 			if h.Kind != Other {
 				rest++
 			}
+			if h.Kind == Flagged {
+				v.more = append(v.more, h)
+				continue
+			}
 			v.quiet = append(v.quiet, h)
 		}
 	}
@@ -176,31 +180,68 @@ func (v *hostsView) dots() (rest int) {
 // shades are how many hosts a cell has at least for each shade.
 var shades = [...]int{1, 3, 10, 100}
 
-// cells counts the quiet hosts.
-func (v *hostsView) cells() {
-	var counts [cellsX][cellsY]int
-	for _, h := range v.quiet {
-		x := min(cellsX-1, int(v.x(float64(h.Servers))*cellsX))
-		y := min(cellsY-1, (v.y(float64(h.Attempts))-v.Top)*cellsY/(v.Bottom-v.Top))
-		counts[x][max(0, y)]++
-	}
-	var paths [len(shades)]strings.Builder
-	for x := range counts {
-		for y, n := range counts[x] {
-			if n == 0 {
-				continue
+// edges are the borders of cells on an axis up to most: between round numbers, as many as there may
+// be. Each whole number below ten has a cell of its own if there is room.
+func edges(most float64, limit int) (list []float64) {
+	for perDecade := 10.0; perDecade >= 1; perDecade-- {
+		list = []float64{lowest}
+		last := 1.0
+		for i := 1.0; last < most; i++ {
+			if v := math.Round(math.Pow(10, i/perDecade)); v > last {
+				list = append(list, math.Sqrt(last*v))
+				last = v
 			}
-			shade := 0
-			for shade+1 < len(shades) && n >= shades[shade+1] {
-				shade++
-			}
-			fmt.Fprintf(&paths[shade], "M%d %dh.9v.9h-.9z", x, y)
+		}
+		if len(list) <= limit+1 {
+			break
 		}
 	}
-	for i := range paths {
-		if paths[i].Len() > 0 {
-			v.Cells = append(v.Cells, cells{fmt.Sprintf("cell%d", i+1), paths[i].String()})
+	return list
+}
+
+// cells counts hosts into cells. A class has a path for each shade of its own, or one for all.
+func (v *hostsView) cells(list []HostPoint, paths []strings.Builder) {
+	xs, ys := edges(v.mostX, maxCellsX), edges(v.mostY, maxCellsY)
+	counts := make([]int, len(xs)*len(ys))
+	for _, h := range list {
+		x, _ := slices.BinarySearch(xs, float64(h.Servers))
+		y, _ := slices.BinarySearch(ys, float64(h.Attempts))
+		counts[max(0, x-1)*len(ys)+max(0, y-1)]++
+	}
+	end := func(list []float64, i int, most float64) float64 {
+		if i+1 < len(list) {
+			return min(list[i+1], most)
 		}
+		return most
+	}
+	for i, n := range counts {
+		if n == 0 {
+			continue
+		}
+		shade := 0
+		for shade+1 < len(paths) && n >= shades[shade+1] {
+			shade++
+		}
+		x, y := i/len(ys), i%len(ys)
+		left, right := 1000*v.x(xs[x]), 1000*v.x(end(xs, x, v.mostX))
+		low, high := v.y(ys[y]), v.y(end(ys, y, v.mostY))
+		fmt.Fprintf(&paths[shade], "M%.0f %dh%.0fv%dh-%.0fz", left, high, right-left, low-high,
+			right-left)
+	}
+}
+
+// crowd draws the cells: those of quiet hosts, and of the flagged ones that have no dot.
+func (v *hostsView) crowd() {
+	var quiet [len(shades)]strings.Builder
+	v.cells(v.quiet, quiet[:])
+	for i := range quiet {
+		if quiet[i].Len() > 0 {
+			v.Cells = append(v.Cells, cells{fmt.Sprintf("cell cell%d", i+1), quiet[i].String()})
+		}
+	}
+	var flagged [1]strings.Builder
+	if v.cells(v.more, flagged[:]); flagged[0].Len() > 0 {
+		v.Cells = append(v.Cells, cells{"cell flagged", flagged[0].String()})
 	}
 }
 
@@ -282,9 +323,11 @@ func (v *hostsView) kinds() (n [3]uint64) {
 // says is the sentence.
 func (d *HostsData) says(p *lang.Printer, v *hostsView) string {
 	n := v.kinds()
-	s := p.Sprintf("%s contacted mail servers: %s flagged, %s declared as mail servers, %s others.",
-		p.Plural(uint64(len(v.list)), "host", "hosts"), p.Number(n[Flagged]), p.Number(n[Declared]),
-		p.Number(n[Other]))
+	s := p.Sprintf("%s contacted mail servers: %s, %s, %s.",
+		p.Plural(uint64(len(v.list)), "host", "hosts"),
+		p.Plural(n[Flagged], "flagged host", "flagged hosts"),
+		p.Plural(n[Declared], "declared mail server", "declared mail servers"),
+		p.Plural(n[Other], "other host", "other hosts"))
 	if n[Flagged] > 0 {
 		s += " " + p.Sprintf("Most servers: %s by flagged host %s.", p.Number(v.list[0].Servers),
 			cut(clean(v.list[0].Label), 40))
@@ -295,7 +338,7 @@ func (d *HostsData) says(p *lang.Printer, v *hostsView) string {
 			others = append(others, h.Servers)
 		}
 	}
-	if len(others) > 0 {
+	if len(others) >= 5 {
 		s += " " + p.Sprintf("Half of the others contacted no more than %s.",
 			p.Plural(others[len(others)/2], "server", "servers"))
 	}
@@ -315,14 +358,17 @@ func (v *hostsView) keys(p *lang.Printer, f *figure) {
 	if v.Threshold != "" && v.ThresholdLabel != "" {
 		f.Keys = append(f.Keys, key{fill{Class: "threshold"}, "tick", v.ThresholdLabel})
 	}
+	if len(v.more) > 0 {
+		f.Keys = append(f.Keys, key{fill{Class: "flagged"}, "", p.Text("More flagged hosts")})
+	}
 	for i, least := range shades {
-		class := fmt.Sprintf("cell%d", i+1)
+		class := fmt.Sprintf("cell cell%d", i+1)
 		if !slices.ContainsFunc(v.Cells, func(c cells) bool { return c.Class == class }) {
 			continue
 		}
-		text := p.Sprintf("%d or more other hosts", least)
+		text := p.Sprintf("%d or more hosts", least)
 		if i+1 < len(shades) {
-			text = p.Sprintf("%d to %d other hosts", least, shades[i+1]-1)
+			text = p.Sprintf("%d to %d hosts", least, shades[i+1]-1)
 		}
 		f.Keys = append(f.Keys, key{fill{Class: class}, "", text})
 	}

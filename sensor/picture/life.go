@@ -54,7 +54,7 @@ func Life(p *lang.Printer, d LifeData) template.HTML {
 	v := &lifeView{ID: id, Top: 14, Bottom: 150, Foot: 154, zone: zone, from: d.From,
 		width: d.To.Sub(d.From).Seconds()}
 	v.Columns = timeline(p, zone, d.From, d.To)
-	for i, text := range []string{"confirmed", "likely", "suspect"} {
+	for i, text := range []string{"Confirmed", "Likely", "Suspect"} {
 		v.Rows = append(v.Rows, tick{Y: v.Top + 8 + 28*i, Label: p.Text(text)})
 	}
 	v.SignsLabel, v.SessionsLabel = p.Text("Signs"), p.Text("Sessions")
@@ -77,6 +77,8 @@ type lifeView struct {
 	SignsLabel, SessionsLabel string
 	Levels                    []bar // horizontal parts of the level line
 	Risers                    []riser
+	Open                      bool // the line goes on
+	EndY                      int
 	Steps                     []stepView
 	Signs                     []bar
 	Sessions                  []stepView
@@ -174,7 +176,8 @@ func (v *lifeView) steps(p *lang.Printer, f *figure, d *LifeData) {
 		if i+1 < len(d.Steps) {
 			end = v.share(d.Steps[i+1].At)
 		}
-		if s.Action != "closed" || i+1 < len(d.Steps) {
+		v.Open = s.Action != "closed"
+		if v.EndY = y; v.Open || i+1 < len(d.Steps) {
 			v.Levels = append(v.Levels, bar{X: percent(x), X2: percent(end), Y: y})
 		}
 		v.Steps = append(v.Steps, stepView{percent(x), shape,
@@ -234,15 +237,14 @@ func (v *lifeView) evidence(p *lang.Printer, f *figure, d *LifeData) {
 // says is the sentence.
 func (d *LifeData) says(p *lang.Printer, zone *time.Location) string {
 	first, last := d.Steps[0], d.Steps[len(d.Steps)-1]
-	s := p.Sprintf("The finding was opened at level %s on %s.", p.Text(first.Level),
-		exact(p, first.At.In(zone)))
+	s := p.Sprintf("Opened on %s at level %s.", moment(p, first.At.In(zone)), p.Text(first.Level))
 	if last.Level != first.Level {
-		s += " " + p.Sprintf("It is at level %s now.", p.Text(last.Level))
+		s += " " + p.Sprintf("Its latest level is %s.", p.Text(last.Level))
 	}
 	if last.Action == "closed" {
-		s += " " + p.Sprintf("It was closed on %s.", exact(p, last.At.In(zone)))
+		s += " " + p.Sprintf("It was closed on %s.", moment(p, last.At.In(zone)))
 	} else {
-		s += " " + p.Text("It is open.")
+		s += " " + p.Text("It is still open.")
 	}
 	if n := len(d.Sessions); n > 0 {
 		refused := uint64(0)

@@ -80,15 +80,16 @@ type repliesView struct {
 }
 
 type groupView struct {
-	Text, Sum       string
-	Y, BarY, LabelY int
-	Parts           []partView
+	Text, Sum string
+	Y, BarY   int
+	Parts     []partView
 }
 
 // partView is a part of a bar. Label is empty if there is no room for it.
 type partView struct {
 	Fill                           fill
 	X, Width, Middle, Label, Title string
+	Chip                           int // width of the label
 }
 
 type causeView struct {
@@ -101,7 +102,7 @@ func (v *repliesView) group(p *lang.Printer, f *figure, g *ReplyGroup, y int) {
 	names := [...]string{p.Text("Other hosts"), p.Text("Declared mail servers"),
 		p.Text("Flagged hosts")}
 	x := groupView{Text: names[g.Kind], Sum: p.Plural(g.sum(), "reply", "replies"), Y: y,
-		BarY: y + 6, LabelY: y + 19}
+		BarY: y + 6}
 	row := []string{names[g.Kind]}
 	at := 0.0
 	for i, n := range g.counts() {
@@ -111,7 +112,7 @@ func (v *repliesView) group(p *lang.Printer, f *figure, g *ReplyGroup, y int) {
 			part := partView{Fill: f.Fills[i], X: percent(at), Width: percent(share),
 				Middle: percent(at + share/2), Title: colon(p, f.Keys[i].Text, p.Number(n))}
 			if text := p.Number(n); share*narrow > float64(wide(text))*letterWidth+8 {
-				part.Label = text
+				part.Label, part.Chip = text, 7*wide(text)+10
 			}
 			x.Parts = append(x.Parts, part)
 		}
@@ -122,8 +123,8 @@ func (v *repliesView) group(p *lang.Printer, f *figure, g *ReplyGroup, y int) {
 	if f.Says != "" {
 		f.Says += " "
 	}
-	f.Says += colon(p, names[g.Kind], p.Sprintf("%s accepted, %s deferred, %s rejected, "+
-		"%s recipients rejected.", row[1], row[2], row[3], row[4]))
+	f.Says += colon(p, names[g.Kind], p.Sprintf("%.0f %% accepted of %s.",
+		100*float64(g.Accepted)/float64(g.sum()), x.Sum))
 }
 
 // causes draws the causes of refusals, and returns the height.
@@ -141,7 +142,7 @@ func (v *repliesView) causes(p *lang.Printer, f *figure, list []Cause, y int) in
 			continue
 		}
 		at := y + 32 + 34*i
-		v.Causes = append(v.Causes, causeView{Text: cut(name, 40), Title: name,
+		v.Causes = append(v.Causes, causeView{Text: cut(name, 30), Title: name,
 			Width: percent(float64(c.N) / float64(list[0].N)), N: p.Number(c.N),
 			Y: at, BarY: at + 5})
 	}
@@ -151,3 +152,6 @@ func (v *repliesView) causes(p *lang.Printer, f *figure, list []Cause, y int) in
 	}
 	return 32 + 34*len(v.Causes)
 }
+
+// Half is half the width of the label.
+func (v partView) Half() int { return v.Chip / 2 }

@@ -80,7 +80,7 @@ func Server(p *lang.Printer, d ServerData) template.HTML {
 	g := &figure{ID: id, Title: title, Height: 184, Says: says(p, hours, zone),
 		Unit: p.Sprintf("messages an hour; times are %s", zoneName(from.In(zone)))}
 	g.Body = execute("server", v)
-	g.Keys = []key{{fill{Class: "bar"}, "", p.Text("Messages")}}
+	g.Keys = []key{{fill{Class: "declared"}, "", p.Text("Messages")}}
 	if v.Band != "" {
 		g.Keys = append(g.Keys, key{fill{Class: "band"}, "", p.Text("Usual, with its deviation")},
 			key{fill{Class: "usual"}, "line", p.Text("Usual")})
@@ -101,16 +101,17 @@ type serverView struct {
 	Top, Bottom, Foot, N int
 	Rows, Columns        []tick
 	Bars, Band, Usual    string
+	Odd                  string // bars that are not as usual
 	Outside              []dot
 }
 
 // draw makes the paths.
 func (v *serverView) draw(p *lang.Printer, hours []ServerHour, lows, highs []float64, top float64,
 	zone *time.Location) {
-	y := func(f float64) string {
-		return short(float64(v.Bottom)-f/top*float64(v.Bottom-v.Top), 1)
-	}
-	var bars, band, usual strings.Builder
+	y := func(f float64) string { return short(v.y(f/top), 1) }
+	var bars, odd, band, usual strings.Builder
+	end := -1 // of the band so far
+	back := ""
 	for i := range hours {
 		h := &hours[i]
 		x := int(h.At.Sub(hours[0].At) / time.Hour)
@@ -118,22 +119,39 @@ func (v *serverView) draw(p *lang.Printer, hours []ServerHour, lows, highs []flo
 			continue
 		}
 		if h.N > 0 {
-			fmt.Fprintf(&bars, "M%s %dV%sh.6V%d", short(float64(x)+0.2, 1), v.Bottom, y(h.N),
+			to := &bars
+			if h.outside() {
+				to = &odd
+			}
+			fmt.Fprintf(to, "M%s %dV%sh.6V%d", short(float64(x)+0.2, 1), v.Bottom, y(h.N),
 				v.Bottom)
 		}
 		if h.Known {
-			fmt.Fprintf(&band, "M%d %sh1V%sh-1z", x, y(lows[i]), y(highs[i]))
-			fmt.Fprintf(&usual, "M%d %sh1", x, y(h.Usual))
+			if x != end {
+				band.WriteString(back)
+				fmt.Fprintf(&band, "M%d %s", x, y(lows[i]))
+				fmt.Fprintf(&usual, "M%d %s", x, y(h.Usual))
+				back = "z"
+			}
+			fmt.Fprintf(&band, "V%sh1", y(highs[i]))
+			fmt.Fprintf(&usual, "V%sh1", y(h.Usual))
+			back = fmt.Sprintf("V%sh-1", y(lows[i])) + back
+			end = x + 1
 		}
 		if h.outside() {
-			v.Outside = append(v.Outside, dot{
-				X: percent((float64(x) + 0.5) / float64(v.N)),
-				Y: v.Bottom - int(h.N/top*float64(v.Bottom-v.Top)),
+			v.Outside = append(v.Outside, dot{X: percent((float64(x) + 0.5) / float64(v.N)),
+				Y: int(v.y(h.N / top)),
 				Title: colon(p, moment(p, h.At.In(zone)), p.Sprintf("%s; usual are %s",
 					p.Plural(uint64(h.N+0.5), "message", "messages"), count(p, h.Usual)))})
 		}
 	}
-	v.Bars, v.Band, v.Usual = bars.String(), band.String(), usual.String()
+	band.WriteString(back)
+	v.Bars, v.Odd, v.Band, v.Usual = bars.String(), odd.String(), band.String(), usual.String()
+}
+
+// y is the height of a share of the plot.
+func (v *serverView) y(share float64) float64 {
+	return float64(v.Bottom) - share*float64(v.Bottom-v.Top)
 }
 
 // says is the sentence.

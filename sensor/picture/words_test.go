@@ -1,0 +1,106 @@
+package picture
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/leonelquinteros/gotext"
+)
+
+// literal is a text of the source, put together with + where it is long.
+func literal(e ast.Expr) (string, bool) {
+	switch x := e.(type) {
+	case *ast.BasicLit:
+		s, err := strconv.Unquote(x.Value)
+		return s, err == nil && x.Kind == token.STRING
+	case *ast.BinaryExpr:
+		a, okA := literal(x.X)
+		b, okB := literal(x.Y)
+		return a + b, okA && okB
+	}
+	return "", false
+}
+
+// TestWords checks that every text that is printed has a translation.
+func TestWords(t *testing.T) {
+	text, err := os.ReadFile("../lang/fr/picture.po")
+	if err != nil {
+		t.Fatal(err)
+	}
+	common, err := os.ReadFile("../lang/fr/common.po")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, text := range [][]byte{text, common} {
+		po := gotext.NewPo()
+		po.Parse(text)
+		for id, entry := range po.GetDomain().GetTranslations() {
+			if known[id] = entry.Trs[0] != ""; entry.PluralID != "" {
+				known[entry.PluralID] = entry.Trs[1] != ""
+			}
+		}
+	}
+	want := slices.Clone(months[:])
+	want = append(want, "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "Suspect", "Likely", "Confirmed",
+		"suspect", "likely", "confirmed", "opened", "updated", "closed", "acknowledged")
+	for _, unit := range []string{"k", "M", "G"} {
+		want = append(want, "%d"+unit, "%.1f"+unit)
+	}
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			f, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok || !slices.Contains([]string{"Text", "Sprintf", "Plural"}, f.Sel.Name) {
+				return true
+			}
+			if x, ok := f.X.(*ast.Ident); !ok || x.Name != "p" {
+				return true
+			}
+			for _, a := range call.Args {
+				if s, ok := literal(a); ok {
+					want = append(want, s)
+				}
+				if f.Sel.Name != "Plural" {
+					break
+				}
+			}
+			return true
+		})
+	}
+	if len(want) < 120 {
+		t.Errorf("only %d texts", len(want))
+	}
+	for s := range known {
+		if !bytes.Contains(common, []byte(s)) && !slices.Contains(want, s) {
+			t.Errorf("nothing says %q", s)
+		}
+	}
+	for _, s := range want {
+		if !known[s] {
+			t.Errorf("no French for %q", s)
+		}
+	}
+}
