@@ -6,28 +6,42 @@ import (
 	"spamsensor/sensor/report"
 )
 
-// maxData bounds the model inside a report, in bytes, so that a report stays small enough to send.
-const maxData = 64 << 10
+// maxData bounds the model inside a report, in bytes, so that a report stays small enough to send;
+// maxDataHosts bounds its hosts.
+const (
+	maxData      = 64 << 10
+	maxDataHosts = 200
+)
 
 // LeftOut is what the model inside a report does not have.
-type LeftOut struct{ Findings, Hosts int }
+type LeftOut struct {
+	Findings, Hosts int
+	Minutes         bool // the attempts by minute
+}
 
-// embedded is the model as JSON. If it is too big, it has fewer hosts and findings, the worst of
-// both; what is left out is counted in the fields that the model has for this.
+// Any reports whether anything is left out.
+func (l LeftOut) Any() bool { return l.Findings > 0 || l.Hosts > 0 || l.Minutes }
+
+// embedded is the model as JSON. If it is too big, it lacks the attempts by minute, then hosts and
+// findings, of which it keeps the worst; the model has fields that count them.
 func embedded(m *report.Model) (data []byte, left LeftOut, err error) {
-	findings, hosts := len(m.Findings), min(len(m.Hosts), 200)
+	findings, hosts := len(m.Findings), min(len(m.Hosts), maxDataHosts)
 	for {
 		small := *m
 		small.Findings, small.Hosts = m.Findings[:findings], m.Hosts[:hosts]
-		left = LeftOut{len(m.Findings) - findings, len(m.Hosts) - hosts}
+		left.Findings, left.Hosts = len(m.Findings)-findings, len(m.Hosts)-hosts
 		small.MoreFindings += left.Findings
-		if left.Hosts > 0 {
+		if left.Minutes {
 			small.Activity.Minutes = report.Stack{}
 		}
 		data, err = json.Marshal(&small)
-		if err != nil || len(data) <= maxData || findings+hosts == 0 {
+		switch {
+		case err != nil || len(data) <= maxData || findings+hosts == 0:
 			return data, left, err
+		case !left.Minutes:
+			left.Minutes = true
+		default:
+			findings, hosts = findings*3/4, hosts*3/4
 		}
-		findings, hosts = findings*3/4, hosts*3/4
 	}
 }

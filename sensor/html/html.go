@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"spamsensor/sensor/lang"
+	"spamsensor/sensor/picture"
 	"spamsensor/sensor/report"
 )
 
@@ -27,7 +28,7 @@ var files embed.FS
 var style string
 
 // CSS is the style of all sections: a Report has it inside, a page serves it as a file.
-var CSS = style
+var CSS = style + string(picture.CSS)
 
 // Renderer writes HTML in a language. Several goroutines may use it.
 type Renderer struct {

@@ -35,7 +35,52 @@ func model(findings, hosts int) *report.Model {
 			First: start, Last: start + 60e9, Counts: report.Counts{Attempts: uint32(i), DestIPs: 1, DestNets: 1, Sessions: uint32(i)}})
 	}
 	m.HostCount = len(m.Hosts)
+	if m.HostCount > 0 {
+		furnish(m)
+	}
 	return m
+}
+
+// furnish adds to a model what a capture of a day has beside hosts.
+func furnish(m *report.Model) {
+	m.Period.Last = start + 20*3600e9
+	m.Input = report.Input{Names: []string{"monday.pcap.gz"}, Frames: 1234567, Bytes: 987654321, Attempts: 1000, Took: 2345e6,
+		Account:  "1234567 frames received = 1234567 processed + 0 refused + 0 dropped by the kernel + 0 by the interface",
+		HomeSeen: true, Home: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Settings: []string{"--home", "10.0.0.0/8"},
+		Sums: []report.Sum{{Name: "monday.pcap.gz", SHA256: strings.Repeat("0a", 32)}}}
+	s := &m.Activity.Minutes
+	*s = report.Stack{Start: start, Width: 60}
+	for i := range 20 * 60 {
+		s.Servers, s.Others = append(s.Servers, uint32(i%7)), append(s.Others, uint32(i%11/10))
+		s.Flagged = append(s.Flagged, uint32(i%300/200*i%13))
+	}
+	m.Replies = []report.Reply{{Group: "servers", Hosts: 1, Accepted: 3000, Deferred: 40, Rejected: 12, Recipients: 5},
+		{Group: "flagged", Hosts: len(m.Findings), Accepted: 8, Deferred: 3, Rejected: 70, Recipients: 27}, {Group: "others", Hosts: 2, Accepted: 3}}
+	m.Site = report.Site{PublicIP: "203.0.113.77", Quoted: 3, Blocklists: []report.Blocklist{{Name: "zen.spamhaus.org", Count: 5, First: start,
+		Last: start + 5e9, Sample: "blocked"}}}
+	usual := 120.0
+	server := report.Server{IP: netip.MustParseAddr("10.0.0.25"), Declared: true, First: start, Sent: 3000, Counted: 3000, Received: 12000,
+		Recipients: 4000, Sessions: 2500, Bytes: 1e8, Failed: 12, Deferred: 40, AuthOK: 12, AuthFailed: 3, Usual: &usual,
+		FailedAt: []report.Cause{{Name: "a recipient", N: 12}}, FailedWhy: []report.Cause{{Name: "spam", N: 10}, {Name: "on a blocklist", N: 2}},
+		Queue: report.Queue{Estimate: 4, Destinations: 2, Oldest: 3600e9}, Relay: report.Relay{Denied: 7, DeniedLast: start, Strangers: 3, Known: true}}
+	for i := range 20 {
+		server.Hours = append(server.Hours, report.ServerHour{At: start + report.Time(i)*3600e9, N: float64(100 + i*i%40), Known: i > 4, Usual: 120,
+			Z: float64(i%5) - 2})
+	}
+	other := server
+	other.IP, other.Declared, other.Usual, other.Hours = netip.MustParseAddr("2001:db8:aaaa:bbbb:cccc:dddd:eeee:25"), false, nil, nil
+	m.Servers = []report.Server{server, other}
+	m.Limits = report.Limits{Encrypted: 12345, Gaps: 7}
+	m.Hints = []string{"If 10.1.0.9 is a mail server of yours: --mail-server 10.1.0.9"}
+	if len(m.Findings) < 3 {
+		return
+	}
+	relay := &m.Findings[1]
+	relay.IP, relay.Class, relay.Title, relay.What = server.IP, verdict.OpenRelay, "likely open relay", "relays mail for external clients"
+	relay.Level, relay.Severity, relay.First, relay.MAC = "likely", "high", 0, ""
+	info := &m.Findings[2]
+	info.Class, info.Title, info.What, info.Severity = verdict.DirectSMTP, "direct mail", "sends mail directly to the Internet", "info"
+	info.Proof, info.Blind, info.Reasons = nil, nil, info.Reasons[:1]
 }
 
 func finding(a netip.Addr) report.Finding {
@@ -52,6 +97,12 @@ func finding(a netip.Addr) report.Finding {
 		"It introduced itself as \"localhost\", which is not its own name; a mail server gives its full name."} {
 		f.Reasons = append(f.Reasons, report.Reason{Code: "x", Weight: 3, Text: text})
 	}
+	for i := range 20 {
+		f.Hours = append(f.Hours, report.Hour{At: start + report.Time(i)*3600e9, N: uint32(i * 7 % 13)})
+	}
+	f.Story = []report.Step{{At: start + 2e9, Action: "opened", Level: "suspect", Attempts: 4}, {At: start + 3e9, Action: "updated", Level: "likely",
+		Attempts: 9}, {At: start + 60e9, Action: "closed", Level: "confirmed", Attempts: 66}}
+	f.Periods = []report.Period{{First: start, Last: start + 60e9}}
 	f.Proof = []report.Session{{Number: 1, Start: start, Client: a, Server: netip.MustParseAddrPort("198.18.3.17:25"), Helo: "10.0.0.74",
 		MailFrom: []string{"...@alpine-bank.example"}, Messages: 1, TLS: "none"},
 		{Number: 2, Start: start + 1e9, Client: a, Server: netip.MustParseAddrPort("198.18.22.40:25"), Helo: "10.0.0.36",
@@ -70,15 +121,21 @@ func write(t *testing.T, tag string, m *report.Model) string {
 	return b.String()
 }
 
-// data is the model inside a report.
-func data(t *testing.T, page string) (m report.Model) {
+// embeddedText is the text of the model inside a report.
+func embeddedText(t *testing.T, page string) string {
 	t.Helper()
 	_, rest, _ := strings.Cut(page, `<script type="application/json" id="model">`)
 	text, _, ok := strings.Cut(rest, "</script>")
 	if !ok {
 		t.Fatal("no model in the report")
 	}
-	if err := json.Unmarshal([]byte(text), &m); err != nil {
+	return text
+}
+
+// data is the model inside a report.
+func data(t *testing.T, page string) (m report.Model) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(embeddedText(t, page)), &m); err != nil {
 		t.Fatal(err)
 	}
 	return m
@@ -88,8 +145,12 @@ func data(t *testing.T, page string) (m report.Model) {
 func TestSize(t *testing.T) {
 	for _, c := range []struct{ findings, hosts, most int }{{0, 0, 20 << 10}, {1, 5000, 100 << 10}, {900, 0, 300 << 10}} {
 		page := write(t, lang.English, model(c.findings, c.hosts))
-		if len(page) > c.most {
-			t.Errorf("%d findings, %d hosts: %d bytes, want at most %d", c.findings, c.hosts, len(page), c.most)
+		size := len(page)
+		if c.hosts > 0 { // the model inside has a bound of its own
+			size -= min(len(embeddedText(t, page)), maxData)
+		}
+		if size > c.most {
+			t.Errorf("%d findings, %d hosts: %d bytes, want at most %d", c.findings, c.hosts, size, c.most)
 		}
 		m := data(t, page)
 		if got := len(m.Findings) + m.MoreFindings; got != c.findings || m.HostCount != c.findings+c.hosts {

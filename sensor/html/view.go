@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"spamsensor/sensor/lang"
+	"spamsensor/sensor/picture"
 	"spamsensor/sensor/report"
 	"spamsensor/sensor/verdict"
 )
@@ -17,8 +18,8 @@ const (
 	maxCards    = 10  // findings in full
 	maxSummary  = 500 // rows of the table of findings
 	maxRows     = 50  // rows of other tables
+	maxPictures = 5   // findings with pictures of their own
 	fewReasons  = 3   // reasons that are not folded
-	fewSessions = 3   // sessions that are not folded
 )
 
 // base is what all views need to write times.
@@ -32,14 +33,15 @@ type base struct {
 type View struct {
 	base
 	*report.Model
-	Cards    []*Card // the findings in full
-	Rows     []*Card // all findings that are shown
-	Watched  []*ServerView
-	Declared []*HostView
-	Others   []*HostView
+	Cards   []*Card // the findings in full
+	Rows    []*Card // all findings that are shown
+	Watched []*ServerView
+	Listed  []*HostView // declared, and not among Watched
+	Others  []*HostView // without a finding
 	// Beyond are hosts without a finding that are not shown.
 	Beyond  int
-	Data    template.JS // the model as JSON; empty on a page
+	flagged map[netip.Addr]bool // hosts with a finding that is more than information
+	Data    template.JS         // the model as JSON; empty on a page
 	LeftOut LeftOut
 }
 
@@ -50,6 +52,7 @@ type Card struct {
 	Number int
 	End    report.Time // of the input
 	Full   bool        // it is shown in full on the same page
+	Drawn  bool        // it has pictures of its own
 }
 
 // HostView is a host as it is shown.
@@ -62,7 +65,8 @@ type HostView struct {
 type ServerView struct {
 	base
 	*report.Server
-	End report.Time
+	Number int
+	End    report.Time
 }
 
 // View prepares a model for the sections.
@@ -71,24 +75,29 @@ func (r *Renderer) View(m *report.Model, o Options) *View {
 	if o.Zone != nil {
 		b.zone = o.Zone
 	}
-	v := &View{base: b, Model: m}
+	v := &View{base: b, Model: m, flagged: map[netip.Addr]bool{}}
+	for i := range m.Findings {
+		if m.Findings[i].Severity != verdict.Info.String() {
+			v.flagged[m.Findings[i].IP] = true
+		}
+	}
 	for i := range m.Findings[:min(len(m.Findings), maxSummary)] {
 		c := &Card{base: b, Finding: &m.Findings[i], Number: i + 1, End: m.Period.Last,
-			Full: i < maxCards}
+			Full: i < maxCards, Drawn: i < maxPictures}
 		v.Rows = append(v.Rows, c)
 		if c.Full {
 			v.Cards = append(v.Cards, c)
 		}
 	}
-	for i := range m.Servers {
-		v.Watched = append(v.Watched, &ServerView{b, &m.Servers[i], m.Period.Last})
+	for i := range m.Servers[:min(len(m.Servers), maxRows)] {
+		v.Watched = append(v.Watched, &ServerView{b, &m.Servers[i], i + 1, m.Period.Last})
 	}
 	v.addHosts()
 	return v
 }
 
-// addHosts divides the hosts without a finding into the declared ones and the others. Those of the
-// table of mail servers are not among them.
+// addHosts divides the hosts without a finding into the declared ones and the others. Mail servers
+// that are in their own table are not among them.
 func (v *View) addHosts() {
 	elsewhere := map[netip.Addr]bool{}
 	for _, list := range [][]report.Finding{v.Findings, v.Ignored} {
@@ -105,7 +114,7 @@ func (v *View) addHosts() {
 		switch {
 		case watched[h.IP]:
 		case h.Declared():
-			v.Declared = append(v.Declared, h)
+			v.Listed = append(v.Listed, h)
 		case elsewhere[h.IP]:
 		case len(v.Others) < maxRows:
 			v.Others = append(v.Others, h)
@@ -121,7 +130,7 @@ func (v *View) Card(id string) *Card {
 	for i := range v.Findings {
 		if v.Findings[i].ID == id {
 			return &Card{base: v.base, Finding: &v.Findings[i], Number: i + 1,
-				End: v.Period.Last, Full: true}
+				End: v.Period.Last, Full: true, Drawn: true}
 		}
 	}
 	return nil
@@ -154,26 +163,48 @@ func (v *View) AlarmWord() string {
 }
 
 // Clock is a time to the second.
-func (b *base) Clock(t report.Time) template.HTML { return b.time(t, time.DateTime) }
+func (b *base) Clock(t report.Time) template.HTML { return b.time(t, true, time.TimeOnly) }
 
 // Minute is a time to the minute.
-func (b *base) Minute(t report.Time) template.HTML { return b.time(t, "2006-01-02 15:04") }
+func (b *base) Minute(t report.Time) template.HTML { return b.time(t, true, "15:04") }
 
-// Short is a time for the cell of a table.
+// Short is a time for the cell of a table: without its year.
 func (b *base) Short(t report.Time) string {
 	if t == 0 {
 		return "–"
 	}
-	return t.In(b.zone).Format("01-02 15:04")
+	at := t.In(b.zone)
+	return picture.Day(b.lang, at) + " " + at.Format("15:04")
 }
 
-// time writes an element of HTML; formats of times have no character to escape.
-func (b *base) time(t report.Time, layout string) template.HTML {
+// Brief is a time to the second without its year.
+func (b *base) Brief(t report.Time) template.HTML { return b.time(t, false, time.TimeOnly) }
+
+// Span is a period; the day is not repeated.
+func (b *base) Span(p report.Period) template.HTML {
+	from, to := p.First.In(b.zone), p.Last.In(b.zone)
+	if from.YearDay() == to.YearDay() && from.Year() == to.Year() {
+		return b.Clock(p.First) + "–" + element(p.Last, to.Format(time.TimeOnly))
+	}
+	return b.Clock(p.First) + " – " + b.Clock(p.Last)
+}
+
+func (b *base) time(t report.Time, year bool, layout string) template.HTML {
 	if t == 0 {
 		return "–"
 	}
+	at := t.In(b.zone)
+	text := picture.Day(b.lang, at)
+	if year {
+		text += at.Format(" 2006")
+	}
+	return element(t, text+at.Format(" "+layout))
+}
+
+// element is the element of a time. Its text comes from a format of a time.
+func element(t report.Time, text string) template.HTML {
 	return template.HTML(`<time datetime="` + t.In(time.UTC).Format(time.RFC3339) + `">` +
-		t.In(b.zone).Format(layout) + `</time>`)
+		template.HTMLEscapeString(text) + `</time>`)
 }
 
 // ZoneName is the time zone, with its offset if it is not UTC.

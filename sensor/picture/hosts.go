@@ -32,9 +32,9 @@ type HostPoint struct {
 }
 
 const (
-	maxDots       = 50 // of a kind
+	maxDots       = 60 // of a kind
 	maxNames      = 12 // beside the dots
-	maxHostRows   = 24
+	maxHostRows   = 32
 	maxLabel      = 24 // letters
 	maxCellsX     = 24
 	maxCellsY     = 18
@@ -104,8 +104,8 @@ type hostsView struct {
 	Axis, Threshold, ThresholdLabel, Beyond string
 	ThresholdLeft                           bool
 	Cells                                   []cells
-	Flagged, Declared                       []dot
-	dotted                                  []dot // both
+	Servers                                 string // a path of points
+	Flagged                                 []dot
 	Names                                   []name
 	list                                    []HostPoint // the flagged ones first
 	quiet, more                             []HostPoint // for the cells; more are flagged
@@ -152,13 +152,16 @@ func (v *hostsView) axes(p *lang.Printer) {
 // dots draws flagged hosts and declared mail servers. The others, and those beyond the bound, are
 // for the cells; the result is how many of these are flagged or declared.
 func (v *hostsView) dots() (rest int) {
+	var servers strings.Builder
+	declared := 0
 	for _, h := range v.list {
 		x, y := v.x(float64(h.Servers)), v.y(float64(h.Attempts))
 		switch {
 		case h.Kind == Flagged && len(v.Flagged) < maxDots:
 			v.Flagged = append(v.Flagged, dot{percent(x), y, clean(h.Label), x, h.Label})
-		case h.Kind == Declared && len(v.Declared) < maxDots:
-			v.Declared = append(v.Declared, dot{percent(x), y, clean(h.Label), x, h.Label})
+		case h.Kind == Declared && declared < maxDots:
+			fmt.Fprintf(&servers, "M%s %dh0", short(1000*x, 0), y)
+			declared++
 		default:
 			if h.Kind != Other {
 				rest++
@@ -170,6 +173,7 @@ func (v *hostsView) dots() (rest int) {
 			v.quiet = append(v.quiet, h)
 		}
 	}
+	v.Servers = servers.String()
 	return rest
 }
 
@@ -243,7 +247,6 @@ func (v *hostsView) crowd() {
 
 // names labels flagged hosts where there is room at every width; the result is how many have none.
 func (v *hostsView) names() (missing int) {
-	v.dotted = slices.Concat(v.Flagged, v.Declared)
 	for _, d := range v.Flagged {
 		if len(v.Names) >= maxNames || !v.place(&d) {
 			missing++
@@ -296,8 +299,8 @@ func (v *hostsView) free(n *name, own *dot) bool {
 			return false
 		}
 	}
-	for i := range v.dotted {
-		o := &v.dotted[i]
+	for i := range v.Flagged {
+		o := &v.Flagged[i]
 		if o.X == own.X && o.Y == own.Y || math.Abs(float64(o.Y-n.Y)) > 11 {
 			continue
 		}
@@ -351,6 +354,9 @@ func (v *hostsView) keys(p *lang.Printer, f *figure) {
 	if n[Declared] > 0 {
 		f.Keys = append(f.Keys, key{fill{Class: "declared"}, "square",
 			p.Text("Declared mail server")})
+	}
+	if v.Threshold != "" && v.ThresholdLabel != "" {
+		f.Keys = append(f.Keys, key{fill{Class: "threshold"}, "tick", v.ThresholdLabel})
 	}
 	if len(v.more) > 0 {
 		f.Keys = append(f.Keys, key{fill{Class: "flagged"}, "", p.Text("More flagged hosts")})

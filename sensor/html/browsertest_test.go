@@ -1,0 +1,414 @@
+package html
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"spamsensor/sensor/lang"
+	"spamsensor/sensor/report"
+)
+
+// browser starts Chromium for a test.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			path = p
+			break
+		}
+	}
+	if path == "" {
+		t.Skip("needs chromium (apt-get install chromium)")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
+		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("hide-scrollbars", true))
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("chromium does not start: %v", err)
+	}
+	return ctx
+}
+
+// tab is a tab of a browser that collects what must not happen in it.
+type tab struct {
+	ctx     context.Context
+	mu      sync.Mutex
+	console []string // texts in the console, and errors
+	loaded  []string // addresses of requests
+}
+
+func newTab(parent context.Context, t *testing.T) *tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(parent)
+	t.Cleanup(cancel)
+	b := &tab{ctx: ctx}
+	err := chromedp.Listen(ctx, func(e any) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		switch e := e.(type) {
+		case *runtime.EventConsoleAPICalled:
+			b.console = append(b.console, fmt.Sprint("console ", e.Type))
+		case *runtime.EventExceptionThrown:
+			b.console = append(b.console, e.ExceptionDetails.Text)
+		case *cdplog.EventEntryAdded:
+			b.console = append(b.console, e.Entry.Text)
+		case *network.EventRequestWillBeSent:
+			b.loaded = append(b.loaded, e.Request.URL)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	call(t, b, network.Enable, network.EnableParams{})
+	return b
+}
+
+// get runs an action in a tab.
+func get[T any](t *testing.T, b *tab, a chromedp.Action[T]) T {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	defer cancel()
+	v, err := chromedp.Run(ctx, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// call runs a command of the protocol in a tab.
+func call[P, R any](t *testing.T, b *tab, command cdp.Command[P, R], params P) {
+	t.Helper()
+	get(t, b, func(ctx context.Context, target *chromedp.Target) (R, error) {
+		return cdp.Call(ctx, target, command, params)
+	})
+}
+
+// open opens a page.
+func (b *tab) open(t *testing.T, file string) {
+	t.Helper()
+	get(t, b, chromedp.Navigate("file://"+file))
+}
+
+// look sets the size and colours of the window.
+func (b *tab) look(t *testing.T, width int64, scheme string) {
+	t.Helper()
+	get(t, b, chromedp.EmulateViewport(width, 900))
+	call(t, b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+}
+
+// faults finds what does not fit: a page that is wider than the window, elements with more than
+// they show, and texts that lie on each other.
+const faults = `(() => {
+	const found = [], texts = [];
+	const name = e => e.tagName.toLowerCase() + (e.id ? '#' + e.id : '') + '.' + (e.getAttribute('class') || '') + ' ' +
+		JSON.stringify(e.textContent.trim().slice(0, 60));
+	const root = document.documentElement;
+	if (root.scrollWidth > innerWidth) found.push('the page is ' + root.scrollWidth + ' wide');
+	const inside = e => e.closest('.scroll');
+	for (const e of document.body.querySelectorAll('*')) {
+		if (!e.checkVisibility({contentVisibilityAuto: true}) || e.closest('.skip') || e.tagName === 'SCRIPT') continue;
+		const box = e.getBoundingClientRect();
+		const style = getComputedStyle(e);
+		if (!e.closest('svg') && e.clientWidth && e.scrollWidth > e.clientWidth + 1 && style.overflowX !== 'visible' && !e.matches('.scroll'))
+			found.push('cut: ' + name(e));
+		if (!inside(e) && box.width && (box.right > innerWidth + 1 || box.left < -1)) found.push('outside: ' + name(e));
+		for (const n of e.childNodes) {
+			if (n.nodeType !== 3 || !n.data.trim() || e.closest('title, desc')) continue;
+			const range = document.createRange();
+			range.selectNodeContents(n);
+			const svg = e.closest('svg');
+			for (const r of svg ? [e.getBoundingClientRect()] : range.getClientRects()) texts.push({e, r, scroll: inside(e)});
+		}
+	}
+	texts.sort((a, b) => a.r.top - b.r.top);
+	for (let i = 0; i < texts.length && found.length < 20; i++) {
+		for (let j = i + 1; j < texts.length && texts[j].r.top < texts[i].r.bottom; j++) {
+			const a = texts[i], b = texts[j];
+			if (a.e === b.e || a.scroll !== b.scroll) continue;
+			const w = Math.min(a.r.right, b.r.right) - Math.max(a.r.left, b.r.left);
+			const h = Math.min(a.r.bottom, b.r.bottom) - Math.max(a.r.top, b.r.top);
+			const line = Math.min(a.r.height, b.r.height);
+			if (w > 2 && h > line * 0.4) found.push('overlap: ' + name(a.e) + ' and ' + name(b.e));
+		}
+	}
+	return found.slice(0, 20);
+})()`
+
+// samples are reports that are hard to set.
+func samples() map[string]*report.Model {
+	six := model(0, 0)
+	for i := range 3 {
+		f := finding(netip.MustParseAddr(fmt.Sprintf("2001:db8:aaaa:bbbb:cccc:dddd:eeee:fff%d", i)))
+		six.Findings, six.Hosts = append(six.Findings, f), append(six.Hosts, f.Host)
+	}
+	six.Headline = report.Headline{Alarm: report.Red, Sentence: "3 hosts send spam: " + six.Findings[0].IP.String() + ", " +
+		six.Findings[1].IP.String() + ", " + six.Findings[2].IP.String()}
+	return map[string]*report.Model{"empty": model(0, 0), "three": model(3, 4), "hosts": model(1, 5000), "findings": model(500, 0),
+		"hostile": hostile(), "ipv6": six}
+}
+
+// TestFaults: the search for faults finds them.
+func TestFaults(t *testing.T) {
+	b := newTab(browser(t), t)
+	b.look(t, 390, "light")
+	for name, body := range map[string]string{
+		"":         `<p>one</p><p>two</p>`,
+		"wide":     `<p style="width:500px">one</p>`,
+		"overlap":  `<p>one two three</p><p style="margin-top:-2em">four five six</p>`,
+		"cut":      `<p style="width:3em;overflow:hidden;white-space:nowrap">one two three four</p>`,
+		"in a svg": `<svg width="200" height="50"><text x="10" y="20">one two</text><text x="12" y="22">three four</text></svg>`,
+	} {
+		file := filepath.Join(t.TempDir(), "a.html")
+		if err := os.WriteFile(file, []byte("<!DOCTYPE html><title>x</title>"+body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b.open(t, file)
+		if found := get(t, b, chromedp.Evaluate[[]string](faults)); len(found) > 0 != (name != "") {
+			t.Errorf("%q: %q", name, found)
+		}
+	}
+}
+
+// TestBrowser: in a browser nothing overlaps or is cut, in any width and colour, nothing is loaded
+// or reported, and a script is not missed. With -artifacts it keeps its screenshots.
+func TestBrowser(t *testing.T) {
+	root := browser(t)
+	dir, artifacts := t.TempDir(), t.ArtifactDir()
+	for name, m := range samples() {
+		for _, tag := range []string{lang.English, lang.French} {
+			if tag == lang.French && name != "three" && name != "hostile" {
+				continue // the same with other words
+			}
+			file := filepath.Join(dir, name+"."+tag+".html")
+			if err := os.WriteFile(file, []byte(write(t, tag, m)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			t.Run(name+"/"+tag, func(t *testing.T) {
+				b := newTab(root, t)
+				b.open(t, file)
+				for _, width := range []int64{390, 1280, 1920} {
+					for _, scheme := range []string{"light", "dark"} {
+						b.look(t, width, scheme)
+						for _, f := range get(t, b, chromedp.Evaluate[[]string](faults)) {
+							t.Errorf("%d %s: %s", width, scheme, f)
+						}
+						if keep := flag.Lookup("test.artifacts"); keep.Value.String() != "true" {
+							continue
+						}
+						shot := get(t, b, chromedp.FullScreenshot(100))
+						if err := os.WriteFile(filepath.Join(artifacts, fmt.Sprintf("%s.%s.%d.%s.png", name, tag, width, scheme)), shot,
+							0o600); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+				b.quiet(t)
+			})
+		}
+	}
+}
+
+// quiet fails the test if the console is not empty, or anything but the file was loaded.
+func (b *tab) quiet(t *testing.T) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.console) > 0 {
+		t.Errorf("console: %q", b.console)
+	}
+	for _, address := range b.loaded {
+		if !strings.HasPrefix(address, "file://") {
+			t.Errorf("the page loads %s", address)
+		}
+	}
+	if len(b.loaded) == 0 {
+		t.Error("the test sees no requests")
+	}
+}
+
+// TestWithoutScript: what is shown does not depend on scripts.
+func TestWithoutScript(t *testing.T) {
+	root := browser(t)
+	file := filepath.Join(t.TempDir(), "a.html")
+	if err := os.WriteFile(file, []byte(write(t, lang.English, model(3, 4))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	for _, disabled := range []bool{false, true} {
+		b := newTab(root, t)
+		call(t, b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: disabled})
+		b.open(t, file)
+		texts = append(texts, get(t, b, chromedp.Evaluate[string]("document.body.innerText")))
+		b.quiet(t)
+	}
+	if texts[0] != texts[1] || !strings.Contains(texts[1], "10.1.0.2") {
+		t.Errorf("with scripts %d characters, without %d", len(texts[0]), len(texts[1]))
+	}
+}
+
+// TestPrint: on paper every finding is there.
+func TestPrint(t *testing.T) {
+	if _, err := exec.LookPath("pdftotext"); err != nil {
+		t.Skip("needs pdftotext (apt-get install poppler-utils)")
+	}
+	root := browser(t)
+	dir, artifacts := t.TempDir(), t.ArtifactDir()
+	for name, m := range samples() {
+		file := filepath.Join(dir, name+".html")
+		if err := os.WriteFile(file, []byte(write(t, lang.English, m)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b := newTab(root, t)
+		b.open(t, file)
+		pdf := get(t, b, chromedp.PrintToPDF(chromedp.PDFPreferCSSPageSize(), chromedp.PDFPrintBackground()))
+		paper := filepath.Join(artifacts, name+".pdf")
+		if err := os.WriteFile(paper, pdf, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command("pdftotext", "-layout", paper, "-").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		words := strings.Fields(string(out))
+		for i := range m.Findings {
+			if a := m.Findings[i].IP.String(); !slices.Contains(words, a) {
+				t.Errorf("%s: the finding about %s is not on paper", name, a)
+			}
+		}
+	}
+}
+
+// tool is a file of a package of npm, which is kept for the next test.
+func tool(t *testing.T, name, version, file string) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Skip(err)
+	}
+	dir := filepath.Join(cache, "spamsensor-test", name+"-"+version)
+	path := filepath.Join(dir, "package", file)
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	defer cancel()
+	pack := exec.CommandContext(ctx, "npm", "pack", name+"@"+version, "--silent")
+	pack.Dir = dir
+	out, err := pack.Output()
+	if err != nil {
+		t.Skipf("needs %s from npm: %v", name, err)
+	}
+	if out, err := exec.Command("tar", "-xzf", filepath.Join(dir, strings.TrimSpace(string(out))), "-C", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v", out, err)
+	}
+	return path
+}
+
+// axeResult is what axe-core finds.
+type axeResult struct {
+	Violations []struct {
+		ID    string `json:"id"`
+		Help  string `json:"help"`
+		Nodes []struct {
+			HTML           string `json:"html"`
+			FailureSummary string `json:"failureSummary"`
+		} `json:"nodes"`
+	} `json:"violations"`
+	Passes []any `json:"passes"`
+}
+
+// TestAccessible: axe-core finds nothing.
+func TestAccessible(t *testing.T) {
+	axe, err := os.ReadFile(tool(t, "axe-core", "4.14.1", "axe.min.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := browser(t)
+	dir := t.TempDir()
+	for name, m := range samples() {
+		if name != "three" && name != "hostile" {
+			continue // the others have nothing else
+		}
+		file := filepath.Join(dir, name+".html")
+		if err := os.WriteFile(file, []byte(write(t, lang.English, m)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b := newTab(root, t)
+		b.open(t, file)
+		for _, scheme := range []string{"light", "dark"} {
+			b.look(t, 1280, scheme)
+			get(t, b, chromedp.Evaluate[bool](string(axe)+"; true"))
+			result := get(t, b, chromedp.Evaluate[axeResult](
+				"axe.run(document, {resultTypes: ['violations', 'passes']})", chromedp.EvalAwaitPromise))
+			for _, v := range result.Violations {
+				t.Errorf("%s, %s: %s: %s: %.300q", name, scheme, v.ID, v.Help, v.Nodes[0])
+			}
+			if len(result.Passes) < 10 {
+				t.Errorf("%s: only %d rules were checked", name, len(result.Passes))
+			}
+		}
+	}
+}
+
+// misjudged are messages of the validator that are wrong: it lacks CSS properties of SVG 2, and
+// takes a data block for a script, which HTML and browsers do not (TestBrowser sees the console).
+var misjudged = []string{"Property “paint-order” doesn't exist", "Property “vector-effect” doesn't exist",
+	"Inline script violates Content Security Policy"}
+
+// TestValid: the validator of the W3C (vnu) finds nothing.
+func TestValid(t *testing.T) {
+	java, err := exec.LookPath("java")
+	if err != nil {
+		t.Skip("needs java (apt-get install default-jre-headless)")
+	}
+	jar := tool(t, "vnu-jar", "26.9.27", "build/dist/vnu.jar")
+	dir := t.TempDir()
+	for name, m := range samples() {
+		if err := os.WriteFile(filepath.Join(dir, name+".html"), []byte(write(t, lang.English, m)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := exec.Command(java, "-jar", jar, "--format", "json", "--stdout", dir).Output()
+	var result struct {
+		Messages []struct {
+			URL, Type, Message, Extract string
+			LastLine                    int
+		}
+	}
+	if decoded := json.NewDecoder(bytes.NewReader(out)).Decode(&result); decoded != nil {
+		t.Fatalf("%v: %v: %s", err, decoded, out)
+	}
+	for _, m := range result.Messages {
+		if slices.ContainsFunc(misjudged, func(s string) bool { return strings.Contains(m.Message, s) }) {
+			continue
+		}
+		t.Errorf("%s:%d: %s: %s: %.200s", filepath.Base(m.URL), m.LastLine, m.Type, m.Message, m.Extract)
+	}
+}
