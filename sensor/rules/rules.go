@@ -282,10 +282,13 @@ func (s *Set) addCut(m *report.Model) {
 			ignored[m.Ignored[i].IP] = x.Why
 		}
 	}
-	title := map[netip.Addr]string{}
+	title := map[netip.Addr]string{} // of a machine, at each of its addresses
+	for i := range s.Quarantine {
+		title[s.Quarantine[i].IP] = s.Quarantine[i].Title
+	}
 	for i := range m.Findings {
-		if _, ok := title[m.Findings[i].IP]; !ok {
-			title[m.Findings[i].IP] = m.Findings[i].Title
+		if a := m.Findings[i].IP.Unmap().WithZone(""); title[a] == "" {
+			title[a] = m.Findings[i].Title
 		}
 	}
 	at := map[netip.Addr]int{} // a host can be in several VLANs
@@ -304,7 +307,7 @@ func (s *Set) addCut(m *report.Model) {
 		at[a] = len(s.Cut)
 		s.Cut = append(s.Cut, Cut{IP: a, MAC: h.MAC, Attempts: h.On(25),
 			Sessions: h.Counts.Sessions, Messages: h.Counts.Messages, Role: h.Role,
-			Title: title[h.IP], Flagged: s.flagged(a) >= 0, Why: ignored[h.IP]})
+			Title: title[a], Flagged: s.flagged(a) >= 0, Why: ignored[h.IP]})
 	}
 	slices.SortStableFunc(s.Cut, func(a, b Cut) int {
 		if a.Flagged != b.Flagged {
