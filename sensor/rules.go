@@ -25,11 +25,12 @@ func (a *app) rulesCommand() *cobra.Command {
 		switch {
 		case verified && len(args) == 0:
 			return nil
-		case len(args) != 1 || !slices.Contains(rules.Dialects(), strings.ToLower(args[0])):
-			return fmt.Errorf("name a dialect: %s", dialects)
+		case len(args) == 1 && slices.ContainsFunc(rules.Dialects(), func(name string) bool {
+			return strings.EqualFold(name, args[0])
+		}):
+			return nil
 		}
-		args[0] = strings.ToLower(args[0])
-		return nil
+		return fmt.Errorf("name a dialect: %s", dialects)
 	}
 	c := a.askCommand("rules DIALECT", "Print firewall rules: port 25 for the mail servers only",
 		"  spamsensor rules nftables > spamsensor.nft\n"+

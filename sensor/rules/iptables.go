@@ -32,7 +32,8 @@ var IptablesUndo = []string{
 func iptablesRules(g *page, s *Set) {
 	g.line("set -e")
 	g.line("ipset restore -exist <<'END'")
-	for _, x := range g.sets(s) {
+	sets := g.sets(s)
+	for _, x := range sets.all() {
 		g.say(x.about)
 		g.ipset("spamsensor-"+x.name+"4", "inet", x.of4())
 		g.ipset("spamsensor-"+x.name+"6", "inet6", x.of6())

@@ -23,7 +23,8 @@ func nftRules(g *page, s *Set) {
 	g.line("table inet spamsensor")
 	g.line("delete table inet spamsensor")
 	g.line("table inet spamsensor {")
-	for _, x := range g.sets(s) {
+	sets := g.sets(s)
+	for _, x := range sets.all() {
 		g.remark("    ", "", "", x.about)
 		g.nftSet(&x, "4", "ipv4_addr", x.of4())
 		g.nftSet(&x, "6", "ipv6_addr", x.of6())

@@ -123,9 +123,8 @@ func (g *page) rows(list []Cut) {
 	var wide [2]int
 	for i := range shown {
 		x := &shown[i]
-		cells[i] = [3]string{x.IP.String(), p.Sprintf("%s, %s",
-			p.Plural(uint64(x.Attempts), "attempt", "attempts"),
-			p.Plural(uint64(x.Messages), "message", "messages")), g.about(x)}
+		cells[i] = [3]string{x.IP.String(), p.Plural(uint64(x.Attempts), "attempt", "attempts") +
+			", " + p.Plural(uint64(x.Messages), "message", "messages"), g.about(x)}
 		for j := range wide {
 			wide[j] = max(wide[j], utf8.RuneCountInString(cells[i][j]))
 		}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -61,7 +62,7 @@ func write(t *testing.T, m *report.Model, dialect string, p *lang.Printer) strin
 // TestGolden compares the rules of an office in all dialects.
 func TestGolden(t *testing.T) {
 	for _, dialect := range Dialects() {
-		got, name := write(t, office(), dialect, nil), filepath.Join("testdata", dialect+".golden")
+		got, name := write(t, office(), dialect, nil), filepath.Join("testdata", strings.ToLower(dialect)+".golden")
 		if *update {
 			if err := os.WriteFile(name, []byte(got), 0o600); err != nil {
 				t.Fatal(err)
@@ -102,5 +103,175 @@ cut 2001:db8:1::66 7 3 true
 `
 	if got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}
+
+// TestNothingKnown checks rules without a mail server, and of a network that was not seen.
+func TestNothingKnown(t *testing.T) {
+	for _, dialect := range Dialects() {
+		text := write(t, &report.Model{Version: "1.0"}, dialect, nil)
+		for _, want := range []string{"NO MAIL SERVER IS DECLARED", "Declare yours (--mail-server IP", "No address of your networks was seen", "None: no other host"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s lacks %q:\n%s", dialect, want, text)
+			}
+		}
+	}
+}
+
+// TestMany checks that 900 flagged hosts are elements of sets, and no rules, and that the preamble
+// stays readable.
+func TestMany(t *testing.T) {
+	m := office()
+	a := addr("10.7.0.0")
+	for range 900 {
+		a = a.Next()
+		m.Hosts, m.Findings = append(m.Hosts, host(a.String(), 9)), append(m.Findings, bot(a.String()))
+	}
+	few := map[string]int{"nftables": 40, "iptables": 40, "pf": 10, "RouterOS": 60, "IOS": 60, "OPNsense": 60}
+	for _, dialect := range Dialects() {
+		text := write(t, m, dialect, nil)
+		head, _, _ := strings.Cut(text, "\n\n")
+		if n := strings.Count(head, "\n"); n > 90 || !strings.Contains(head, "and 872 more: spamsensor rules -o json has all") {
+			t.Errorf("%s: the preamble has %d lines:\n%s", dialect, n, head)
+		}
+		rest := strings.TrimPrefix(text, head)
+		if strings.Count(rest, "10.7.3.132") < 1 {
+			t.Errorf("%s lacks the last host", dialect)
+		}
+		others := 0 // lines that are neither elements nor comments
+		for l := range strings.Lines(rest) {
+			l = strings.TrimSpace(l)
+			if !strings.Contains(l, "10.7.") && !strings.HasPrefix(l, "#") && !strings.HasPrefix(l, "!") {
+				others++
+			}
+		}
+		if limit := few[dialect] + strings.Count(write(t, office(), dialect, nil), "\n"); others > limit {
+			t.Errorf("%s has %d lines of rules", dialect, others)
+		}
+	}
+}
+
+// TestHostile checks that no text of the configuration or of the network gets out of a comment, and
+// that the dialects of routers get no character that their command lines act on.
+func TestHostile(t *testing.T) {
+	const bad = "x\nreboot\r\n\u2028reboot\u0085reboot \\\t\"$(reboot)` ?`reboot` \u202e\x1b[2J é"
+	m := office()
+	m.Ignored[0].Ignored.Why = bad
+	m.Findings[0].Title, m.Version, m.Hosts[1].Role, m.Hosts[0].Role = bad, bad, bad, bad
+	m.Findings[0].MAC = "02:00:00:00:00:66"
+	for _, dialect := range Dialects() {
+		for _, p := range []*lang.Printer{nil, lang.New(lang.French)} {
+			text, clean := write(t, m, dialect, p), write(t, office(), dialect, p)
+			for l := range strings.Lines(text) {
+				if trimmed := strings.TrimSpace(l); strings.HasPrefix(trimmed, "reboot") || strings.HasSuffix(trimmed, `\`) || strings.ContainsAny(l, "\t\x1b\u202e\u2028\u0085\r") {
+					t.Errorf("%s: %q", dialect, l)
+				}
+				if i := strings.Index(l, "reboot"); i >= 0 && !strings.ContainsAny(l[:i], "#!") && !strings.Contains(l[:i], `comment="`) {
+					t.Errorf("%s: not in a comment: %q", dialect, l)
+				}
+			}
+			if n := strings.Count(text, "\n") - strings.Count(clean, "\n"); n < 0 || n > 12 {
+				t.Errorf("%s: %d more lines", dialect, n)
+			}
+			if dialect != "RouterOS" && dialect != "IOS" {
+				continue
+			}
+			for _, r := range text {
+				if r > '~' || r == '?' || r < ' ' && r != '\n' {
+					t.Errorf("%s has the character %q", dialect, r)
+				}
+			}
+			for l := range strings.Lines(text) {
+				if _, quoted, ok := strings.Cut(l, `comment="`); ok && !strings.HasPrefix(l, "#") {
+					if inside, _, _ := strings.Cut(quoted, `"`); strings.ContainsAny(inside, "$[") {
+						t.Errorf("%s: %q", dialect, l)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestOddAddresses checks that rules have the addresses of hosts alone, in one form.
+func TestOddAddresses(t *testing.T) {
+	m := &report.Model{Version: "1.0"}
+	m.Input.HomeSeen = true
+	m.Input.Home = []netip.Prefix{{}, netip.MustParsePrefix("10.1.2.3/8"), netip.MustParsePrefix("::ffff:192.168.1.0/120"), netip.MustParsePrefix("ff02::/16"), netip.MustParsePrefix("fd00::1/8")}
+	for _, a := range []string{"::ffff:192.0.2.25", "fe80::25%eth0", "0.0.0.0", "::1", "ff02::1", "255.255.255.255", "224.0.0.1", "192.0.2.25"} {
+		m.Declared = append(m.Declared, report.Declared{IP: addr(a), Role: "mailserver"})
+	}
+	for _, a := range []string{"::ffff:10.0.0.66", "fe80::66%eth0"} {
+		m.Findings, m.Hosts = append(m.Findings, bot(a)), append(m.Hosts, host(a, 4))
+	}
+	m.Findings = append(m.Findings, report.Finding{Host: report.Host{Level: "likely"}, Class: verdict.Spambot, Title: "likely spambot"})
+	s := New(m)
+	got := fmt.Sprint(s.Local, s.Servers, s.LeftOut)
+	want := "[10.0.0.0/8 192.0.2.25/32 192.168.1.0/24 fd00::/8] [{192.0.2.25 true 0 0 }] [0.0.0.0 224.0.0.1 255.255.255.255 ::1 fe80::25 fe80::66 ff02::1]"
+	if got = strings.NewReplacer("][", "] [").Replace(got); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	if len(s.Quarantine) != 1 || s.Quarantine[0].IP != addr("10.0.0.66") {
+		t.Errorf("quarantine: %v", s.Quarantine)
+	}
+	for _, dialect := range Dialects() {
+		_, text, _ := strings.Cut(write(t, m, dialect, nil), "\n\n")
+		for _, bad := range []string{"ffff:", "%eth0", "fe80", "invalid", "ff02", " 0.0.0.0/"} {
+			if strings.Contains(text, bad) {
+				t.Errorf("%s has %s:\n%s", dialect, bad, text)
+			}
+		}
+	}
+	m.Input.Home = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}
+	if text := write(t, m, "nftables", nil); !strings.Contains(text, "0.0.0.0/0 is the whole Internet") {
+		t.Error(text)
+	}
+}
+
+// TestStandings checks which findings put a host into quarantine.
+func TestStandings(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(*report.Finding, *report.Model)
+		want  int
+	}{
+		{"a bot", func(*report.Finding, *report.Model) {}, 1},
+		{"at the end of a capture", func(f *report.Finding, _ *report.Model) { f.Open, f.CloseReason = false, "end_of_input" }, 1},
+		{"a suspect", func(f *report.Finding, _ *report.Model) { f.Level = "suspect" }, 0},
+		{"quiet for a day", func(f *report.Finding, _ *report.Model) { f.Over = true }, 0},
+		{"another address now", func(f *report.Finding, _ *report.Model) { f.CloseReason = "address_changed" }, 0},
+		{"a device that sends directly", func(f *report.Finding, _ *report.Model) { f.Class = verdict.DirectSMTP }, 0},
+		{"an open relay", func(f *report.Finding, _ *report.Model) { f.Class = verdict.OpenRelay }, 0},
+		{"a declared mail server", func(f *report.Finding, m *report.Model) {
+			m.Declared = []report.Declared{{IP: f.IP, Role: "mailserver"}}
+		}, 0},
+		{"one that accepts mail, too", func(f *report.Finding, m *report.Model) { m.Servers = []report.Server{{IP: f.IP, Received: 7}} }, 1},
+	} {
+		m := &report.Model{Version: "1.0", Findings: []report.Finding{bot("10.0.0.66")}}
+		c.spoil(&m.Findings[0], m)
+		s := New(m)
+		if len(s.Quarantine) != c.want {
+			t.Errorf("%s: %v", c.name, s.Quarantine)
+		}
+		if declared := strings.HasPrefix(c.name, "a declared"); declared != (len(s.Servers) == 1) || declared && s.Servers[0].Finding == "" {
+			t.Errorf("%s: servers %v", c.name, s.Servers)
+		}
+	}
+}
+
+// TestFrench checks that the comments of French rules are French.
+func TestFrench(t *testing.T) {
+	english := regexp.MustCompile(`(?i)\b(the|your|hosts|with|without|mail to|servers|rules|dropped)\b`)
+	for _, dialect := range Dialects() {
+		for _, m := range []*report.Model{office(), {Version: "1.0"}} {
+			for l := range strings.Lines(write(t, m, dialect, lang.New(lang.French))) {
+				l = strings.TrimSpace(l)
+				if strings.HasPrefix(l, "#") || strings.HasPrefix(l, "!") {
+					l = strings.NewReplacer("the lab, ticket", "", "spamsensor rules", "").Replace(l)
+					if m := english.FindString(l); m != "" && !strings.Contains(l, "ipset destroy") && !strings.Contains(l, "-F rules") && !strings.Contains(l, "-s rules") && !strings.Contains(l, "for n in") {
+						t.Errorf("%s: %q in %q", dialect, m, l)
+					}
+				}
+			}
+		}
 	}
 }

@@ -35,9 +35,13 @@ type dialect struct {
 var dialects = []dialect{
 	{"nftables", "#", false, nftSteps, nftRules},
 	{"iptables", "#", false, iptablesSteps, iptablesRules},
+	{"pf", "#", false, pfSteps, pfRules},
+	{"RouterOS", "#", true, mikrotikSteps, mikrotikRules},
+	{"IOS", "!", true, iosSteps, iosRules},
+	{"OPNsense", "#", false, opnsenseSteps, opnsenseRules},
 }
 
-// Dialects are the names of the dialects.
+// Dialects are the names of the dialects. Upper and lower case do not matter.
 func Dialects() (names []string) {
 	for i := range dialects {
 		names = append(names, dialects[i].name)
@@ -47,7 +51,7 @@ func Dialects() (names []string) {
 
 // Write writes the rules in a dialect, one of Dialects.
 func (s *Set) Write(w io.Writer, name string, o Options) error {
-	i := slices.Index(Dialects(), name)
+	i := slices.IndexFunc(dialects, func(d dialect) bool { return strings.EqualFold(d.name, name) })
 	if i < 0 {
 		return fmt.Errorf("%q is no dialect: want %s", name, strings.Join(Dialects(), ", "))
 	}
@@ -113,6 +117,12 @@ func (g *page) step(name string, commands ...string) {
 	}
 }
 
+// aside writes a comment about the command above it.
+func (g *page) aside(text string) {
+	indent := strings.Repeat(" ", 10)
+	g.remark("", indent+"(", indent, text+")")
+}
+
 // padded is a text with blanks up to a width.
 func padded(s string, to int) string {
 	return s + strings.Repeat(" ", max(0, to-utf8.RuneCountInString(s)))
@@ -165,14 +175,14 @@ func (g *page) why(x *Server) string {
 
 // since says why a host is in quarantine.
 func (g *page) since(x *Flagged) string {
-	text := g.p.Sprintf("%s since %s", g.p.Sentence(x.Title), g.minute(x.Since))
+	list := []string{g.p.Sentence(x.Title), g.p.Sprintf("first seen %s", g.minute(x.Since))}
 	if x.MAC != "" {
-		text += ", MAC " + x.MAC
+		list = append(list, "MAC "+x.MAC)
 	}
 	if x.Of.IsValid() {
-		text += g.p.Sprintf(", the same machine as %s", x.Of.String())
+		list = append(list, g.p.Sprintf("the same machine as %s", x.Of.String()))
 	}
-	return text
+	return strings.Join(list, ", ")
 }
 
 // element is an element of a set, with the reason for it; empty where the set says enough.
@@ -189,7 +199,13 @@ type set struct {
 }
 
 // sets are the sets of all dialects.
-func (g *page) sets(s *Set) []set {
+type sets struct{ local, servers, relays, quarantine set }
+
+// all are the sets in the order in which they are written.
+func (x *sets) all() []set { return []set{x.local, x.servers, x.relays, x.quarantine} }
+
+// sets makes the sets of rules.
+func (g *page) sets(s *Set) sets {
 	p := g.p
 	var servers, quarantine []element
 	for i := range s.Servers {
@@ -200,13 +216,13 @@ func (g *page) sets(s *Set) []set {
 		x := &s.Quarantine[i]
 		quarantine = append(quarantine, element{netip.PrefixFrom(x.IP, x.IP.BitLen()), g.since(x)})
 	}
-	return []set{
-		{"local", p.Text("Your networks and mail servers: mail to them is left alone."), true,
+	return sets{
+		set{"local", p.Text("Your networks and mail servers: mail to them is left alone."), true,
 			networks(s.Local)},
-		{"servers", p.Text("Mail servers: they alone may send on port 25."), false, servers},
-		{"relays", p.Text("Allowed relays: each host of yours may send to them."), true,
+		set{"servers", p.Text("Mail servers: they alone may send on port 25."), false, servers},
+		set{"relays", p.Text("Allowed relays: each host of yours may send to them."), true,
 			networks(s.Relays)},
-		{"quarantine", p.Text("Quarantine: these hosts send spam, and are cut from all mail " +
+		set{"quarantine", p.Text("Quarantine: these hosts send spam, and are cut from all mail " +
 			"ports outside."), false, quarantine},
 	}
 }

@@ -14,7 +14,7 @@ import (
 func (r *Report) Text(w io.Writer, p *lang.Printer) {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
-	head := table.Row{p.Text("from"), p.Text("to"), p.Text("port"), p.Text("wanted")}
+	head := table.Row{p.Text("From"), p.Text("To"), p.Text("Port"), p.Text("Wanted")}
 	for _, d := range r.Dialects {
 		head = append(head, d)
 	}
@@ -58,7 +58,7 @@ func (r *Report) Text(w io.Writer, p *lang.Printer) {
 func (r *Report) name(p *lang.Printer, host string) string {
 	switch host {
 	case server:
-		return p.Text("mail server")
+		return p.Text("server")
 	case flagged:
 		return p.Text("flagged host")
 	case desktop:
