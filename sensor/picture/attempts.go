@@ -33,7 +33,7 @@ type Mark struct {
 
 const (
 	maxColumns = 180
-	minColumns = 12
+	minColumns = 8
 	maxMarks   = 8  // texts below the picture
 	tableRows  = 24 // at most
 )
@@ -42,6 +42,21 @@ const (
 type column struct{ servers, others, flagged float64 }
 
 func (c column) sum() float64 { return c.servers + c.others + c.flagged }
+
+// says lists the kinds of hosts that there are.
+func (c column) says(p *lang.Printer) string {
+	var list []string
+	if c.flagged > 0 {
+		list = append(list, p.Sprintf("%s by flagged hosts", count(p, c.flagged)))
+	}
+	if c.servers > 0 {
+		list = append(list, p.Sprintf("%s by declared mail servers", count(p, c.servers)))
+	}
+	if c.others > 0 {
+		list = append(list, p.Sprintf("%s by other hosts", count(p, c.others)))
+	}
+	return strings.Join(list, ", ")
+}
 
 // Attempts draws attempts over time, stacked by the kind of the host.
 func Attempts(p *lang.Printer, d AttemptsData) template.HTML {
@@ -78,15 +93,22 @@ func Attempts(p *lang.Printer, d AttemptsData) template.HTML {
 		Unit: p.Sprintf("attempts in %s; times are %s", span(p, width), zoneName(from.In(zone)))}
 	v.marks(p, f, d.Marks, from, to, zone)
 	f.Body = execute("attempts", v)
-	f.Says = p.Sprintf("%s (%s): %s by flagged hosts, %s by declared mail servers, %s by other "+
-		"hosts. The peak is %s in %s, from %s.",
+	at := from.Add(time.Duration(peak) * width).In(zone)
+	when := moment(p, at)
+	if sameDay(d.Start.In(zone), end.In(zone)) {
+		when = at.Format("15:04")
+	}
+	f.Says = p.Sprintf("%s (%s): %s. The peak is %s in %s, from %s.",
 		p.Plural(uint64(all[0].sum()), "attempt", "attempts"),
-		period(p, d.Start.In(zone), end.In(zone)), count(p, all[0].flagged),
-		count(p, all[0].servers), count(p, all[0].others), count(p, most), span(p, width),
-		moment(p, from.Add(time.Duration(peak)*width).In(zone)))
+		period(p, d.Start.In(zone), end.In(zone)), all[0].says(p), count(p, most), span(p, width),
+		when)
 	names := [...]string{p.Text("Other hosts"), p.Text("Declared mail servers"),
 		p.Text("Flagged hosts")}
+	shown := [...]bool{all[0].others > 0, all[0].servers > 0, all[0].flagged > 0}
 	for _, k := range []Kind{Flagged, Other, Declared} {
+		if !shown[k] {
+			continue
+		}
 		f.Keys = append(f.Keys, key{fillOf(id, classes[k]), "", names[k]})
 		f.Fills = append(f.Fills, fillOf(id, classes[k]))
 	}

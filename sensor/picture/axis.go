@@ -102,10 +102,15 @@ func timeline(p *lang.Printer, zone *time.Location, from, to time.Time) (list []
 	}
 }
 
-// logarithmic are the powers of ten up to most.
-func powers(most float64) (list []float64) {
+// rounds are round numbers of a logarithmic axis up to most: powers of ten, and what is between
+// them if there are few.
+func rounds(most float64) (list []float64) {
 	for v := 1.0; v <= most; v *= 10 {
-		list = append(list, v)
+		for _, f := range []float64{1, 2, 5} {
+			if f*v <= most && (f == 1 || most < 300) {
+				list = append(list, f*v)
+			}
+		}
 	}
 	return list
 }

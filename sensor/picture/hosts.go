@@ -32,10 +32,11 @@ type HostPoint struct {
 }
 
 const (
-	maxDots       = 60 // of a kind
+	maxDots       = 50 // of a kind
 	maxNames      = 12 // beside the dots
-	maxHostRows   = 32
+	maxHostRows   = 24
 	maxLabel      = 24 // letters
+	fewHosts      = 30 // are not worth cells
 	maxCellsX     = 24
 	maxCellsY     = 18
 	hostsTop      = 18
@@ -104,8 +105,8 @@ type hostsView struct {
 	Axis, Threshold, ThresholdLabel, Beyond string
 	ThresholdLeft                           bool
 	Cells                                   []cells
-	Servers                                 string // a path of points
-	Flagged                                 []dot
+	Flagged, Declared, Others               []dot
+	dotted                                  []dot // all of them
 	Names                                   []name
 	list                                    []HostPoint // the flagged ones first
 	quiet, more                             []HostPoint // for the cells; more are flagged
@@ -139,29 +140,29 @@ func (v *hostsView) y(f float64) int {
 	return v.Bottom - int(math.Round(share*float64(v.Bottom-v.Top)))
 }
 
-// axes draws the powers of ten.
+// axes draws the round numbers.
 func (v *hostsView) axes(p *lang.Printer) {
-	for _, f := range powers(v.mostX) {
+	for _, f := range rounds(v.mostX) {
 		v.Columns = append(v.Columns, tick{X: percent(v.x(f)), Label: compact(p, f)})
 	}
-	for _, f := range powers(v.mostY) {
+	for _, f := range rounds(v.mostY) {
 		v.Rows = append(v.Rows, tick{Y: v.y(f), Label: compact(p, f)})
 	}
 }
 
-// dots draws flagged hosts and declared mail servers. The others, and those beyond the bound, are
-// for the cells; the result is how many of these are flagged or declared.
+// dots draws flagged hosts and declared mail servers, and the others if they are few. Those beyond
+// the bounds are for the cells; the result is how many of these are flagged or declared.
 func (v *hostsView) dots() (rest int) {
-	var servers strings.Builder
-	declared := 0
+	others := v.kinds()[Other]
 	for _, h := range v.list {
 		x, y := v.x(float64(h.Servers)), v.y(float64(h.Attempts))
 		switch {
 		case h.Kind == Flagged && len(v.Flagged) < maxDots:
 			v.Flagged = append(v.Flagged, dot{percent(x), y, clean(h.Label), x, h.Label})
-		case h.Kind == Declared && declared < maxDots:
-			fmt.Fprintf(&servers, "M%s %dh0", short(1000*x, 0), y)
-			declared++
+		case h.Kind == Declared && len(v.Declared) < maxDots:
+			v.Declared = append(v.Declared, dot{percent(x), y, clean(h.Label), x, h.Label})
+		case h.Kind == Other && others <= fewHosts:
+			v.Others = append(v.Others, dot{percent(x), y, clean(h.Label), x, h.Label})
 		default:
 			if h.Kind != Other {
 				rest++
@@ -173,7 +174,6 @@ func (v *hostsView) dots() (rest int) {
 			v.quiet = append(v.quiet, h)
 		}
 	}
-	v.Servers = servers.String()
 	return rest
 }
 
@@ -245,21 +245,30 @@ func (v *hostsView) crowd() {
 	}
 }
 
-// names labels flagged hosts where there is room at every width; the result is how many have none.
+// names labels dots where there is room at every width, the flagged ones first; the result is how
+// many of these have none.
 func (v *hostsView) names() (missing int) {
-	for _, d := range v.Flagged {
-		if len(v.Names) >= maxNames || !v.place(&d) {
+	v.dotted = slices.Concat(v.Flagged, v.Declared, v.Others)
+	for i := range v.dotted {
+		if i >= len(v.Flagged)+len(v.Declared) && i >= maxNames {
+			break // the others are named if all are few
+		}
+		near := i >= len(v.Flagged)+len(v.Declared)
+		if (len(v.Names) >= maxNames || !v.place(&v.dotted[i], near)) && i < len(v.Flagged) {
 			missing++
 		}
 	}
 	return missing
 }
 
-// place looks for a place for the label of a dot.
-func (v *hostsView) place(d *dot) bool {
+// place looks for a place for the label of a dot; near is beside it only.
+func (v *hostsView) place(d *dot, near bool) bool {
 	text := cut(clean(d.label), maxLabel)
 	width := float64(wide(text)) * letterWidth
-	for _, dy := range []int{0, -14, 14, -28, 28, -42, 42, -56, 56, -70, 70} {
+	for i, dy := range []int{0, -14, 14, -28, 28, -42, 42, -56, 56, -70, 70} {
+		if i > 0 && near {
+			break
+		}
 		for _, right := range []bool{true, false} {
 			n := name{X: d.X, Text: text, Y: d.Y + dy, DX: labelDistance, Anchor: "start"}
 			for i, w := range []float64{narrow, broad} {
@@ -299,8 +308,8 @@ func (v *hostsView) free(n *name, own *dot) bool {
 			return false
 		}
 	}
-	for i := range v.Flagged {
-		o := &v.Flagged[i]
+	for i := range v.dotted {
+		o := &v.dotted[i]
 		if o.X == own.X && o.Y == own.Y || math.Abs(float64(o.Y-n.Y)) > 11 {
 			continue
 		}
@@ -323,11 +332,19 @@ func (v *hostsView) kinds() (n [3]uint64) {
 // says is the sentence.
 func (d *HostsData) says(p *lang.Printer, v *hostsView) string {
 	n := v.kinds()
-	s := p.Sprintf("%s contacted mail servers: %s, %s, %s.",
-		p.Plural(uint64(len(v.list)), "host", "hosts"),
-		p.Plural(n[Flagged], "flagged host", "flagged hosts"),
-		p.Plural(n[Declared], "declared mail server", "declared mail servers"),
-		p.Plural(n[Other], "other host", "other hosts"))
+	var kinds []string
+	if n[Flagged] > 0 {
+		kinds = append(kinds, p.Plural(n[Flagged], "flagged host", "flagged hosts"))
+	}
+	if n[Declared] > 0 {
+		kinds = append(kinds, p.Plural(n[Declared], "declared mail server",
+			"declared mail servers"))
+	}
+	if n[Other] > 0 {
+		kinds = append(kinds, p.Plural(n[Other], "other host", "other hosts"))
+	}
+	s := p.Sprintf("%s contacted mail servers: %s.", p.Plural(uint64(len(v.list)), "host", "hosts"),
+		strings.Join(kinds, ", "))
 	if n[Flagged] > 0 {
 		s += " " + p.Sprintf("Most servers: %s by flagged host %s.", p.Number(v.list[0].Servers),
 			cut(clean(v.list[0].Label), 40))
@@ -355,8 +372,8 @@ func (v *hostsView) keys(p *lang.Printer, f *figure) {
 		f.Keys = append(f.Keys, key{fill{Class: "declared"}, "square",
 			p.Text("Declared mail server")})
 	}
-	if v.Threshold != "" && v.ThresholdLabel != "" {
-		f.Keys = append(f.Keys, key{fill{Class: "threshold"}, "tick", v.ThresholdLabel})
+	if len(v.Others) > 0 {
+		f.Keys = append(f.Keys, key{fill{Class: "others"}, "circle", p.Text("Other host")})
 	}
 	if len(v.more) > 0 {
 		f.Keys = append(f.Keys, key{fill{Class: "flagged"}, "", p.Text("More flagged hosts")})

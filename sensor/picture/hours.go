@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ type HoursData struct {
 	ID    string         // prefix of the ids
 	Zone  *time.Location // nil is UTC
 	Name  string
-	Hours []HourCount // in order
+	Hours []HourCount
 }
 
 // HourCount is a count in an hour.
@@ -106,6 +107,9 @@ type hoursOfDay struct {
 
 // byDay sorts hours into days, without gaps; left is how many days at the beginning are left out.
 func byDay(hours []HourCount, zone *time.Location) (days []hoursOfDay, left int) {
+	hours = slices.SortedStableFunc(slices.Values(hours), func(a, b HourCount) int {
+		return a.At.Compare(b.At)
+	})
 	for _, h := range hours {
 		t := h.At.In(zone)
 		if h.N == 0 {
@@ -116,9 +120,6 @@ func byDay(hours []HourCount, zone *time.Location) (days []hoursOfDay, left int)
 			days[n-1].at.Year() != y; n = len(days) {
 			next := time.Date(y, m, d, 12, 0, 0, 0, zone)
 			if n > 0 {
-				if !t.After(days[n-1].at) {
-					break // not in order
-				}
 				if next.Sub(days[n-1].at) < (maxDays+1)*24*time.Hour {
 					a := days[n-1].at
 					next = time.Date(a.Year(), a.Month(), a.Day()+1, 12, 0, 0, 0, zone)

@@ -2,13 +2,14 @@ package picture
 
 import (
 	"html/template"
+	"slices"
 	"time"
 
 	"spamsensor/sensor/lang"
 )
 
-// LifeData is what became of a finding. The report has it in Model.Findings: Steps are Story,
-// Signs are Periods, Sessions are Proof.
+// LifeData is what became of a finding. The report has it in Model.Findings: Steps are Story
+// without a closing that is only the end of the input, Signs are Periods, Sessions are Proof.
 type LifeData struct {
 	ID   string         // prefix of the ids
 	Zone *time.Location // nil is UTC
@@ -65,6 +66,10 @@ func Life(p *lang.Printer, d LifeData) template.HTML {
 		{p.Text("Details"), true}}
 	v.steps(p, f, &d)
 	v.evidence(p, f, &d)
+	slices.SortStableFunc(v.rows, func(a, b timedRow) int { return a.at.Compare(b.at) })
+	for _, r := range v.rows {
+		f.Table.Rows = append(f.Table.Rows, r.cells)
+	}
 	f.Body = execute("life", v)
 	f.Says = d.says(p, zone)
 	return draw(p, f)
@@ -85,6 +90,13 @@ type lifeView struct {
 	zone                      *time.Location
 	from                      time.Time
 	width                     float64
+	rows                      []timedRow
+}
+
+// timedRow is a row of the table.
+type timedRow struct {
+	at    time.Time
+	cells []string
 }
 
 type bar struct {
@@ -182,8 +194,8 @@ func (v *lifeView) steps(p *lang.Printer, f *figure, d *LifeData) {
 		}
 		v.Steps = append(v.Steps, stepView{percent(x), shape,
 			colon(p, exact(p, s.At.In(v.zone)), text+", "+p.Text(s.Level)), y})
-		f.Table.Rows = append(f.Table.Rows, []string{exact(p, s.At.In(v.zone)), text,
-			p.Text(s.Level)})
+		v.rows = append(v.rows, timedRow{s.At, []string{exact(p, s.At.In(v.zone)), text,
+			p.Text(s.Level)}})
 		if !used[s.Action] {
 			used[s.Action] = true
 			f.Keys = append(f.Keys, key{fill{Class: "flagged"}, shape, text})
@@ -222,8 +234,8 @@ func (v *lifeView) evidence(p *lang.Printer, f *figure, d *LifeData) {
 			x.Shape, text = "refused", p.Text("Session with a refusal")
 		}
 		v.Sessions = append(v.Sessions, x)
-		f.Table.Rows = append(f.Table.Rows, []string{exact(p, s.At.In(v.zone)), text,
-			clean(s.Label)})
+		v.rows = append(v.rows, timedRow{s.At, []string{exact(p, s.At.In(v.zone)), text,
+			clean(s.Label)}})
 	}
 	if accepted {
 		f.Keys = append(f.Keys, key{fill{Class: "session"}, "tick", p.Text("Session")})
@@ -244,7 +256,7 @@ func (d *LifeData) says(p *lang.Printer, zone *time.Location) string {
 	if last.Action == "closed" {
 		s += " " + p.Sprintf("It was closed on %s.", moment(p, last.At.In(zone)))
 	} else {
-		s += " " + p.Text("It is still open.")
+		s += " " + p.Text("It is open.")
 	}
 	if n := len(d.Sessions); n > 0 {
 		refused := uint64(0)

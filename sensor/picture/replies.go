@@ -56,15 +56,26 @@ func Replies(p *lang.Printer, d RepliesData) template.HTML {
 		f.Table.Heads = append(f.Table.Heads, head{texts[i], false})
 	}
 	y := 14
+	var kinds [4]bool
 	for i := range d.Groups {
 		g := &d.Groups[i]
 		if g.sum() > 0 {
 			v.group(p, f, g, y)
+			for i, n := range g.counts() {
+				kinds[i] = kinds[i] || n > 0
+			}
 			y += 46
 		}
 	}
 	if len(v.Groups) == 0 {
 		return empty(id, title, p.Text("No server replied."))
+	}
+	keys := f.Keys
+	f.Keys = nil
+	for i, some := range kinds {
+		if some {
+			f.Keys = append(f.Keys, keys[i])
+		}
 	}
 	y += v.causes(p, f, d.Causes, y)
 	f.Height = y - 8

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ type ServerData struct {
 	ID    string         // prefix of the ids
 	Zone  *time.Location // nil is UTC
 	Name  string
-	Hours []ServerHour // in order
+	Hours []ServerHour
 }
 
 // ServerHour are the messages of an hour, and the usual number. Z is how many standard deviations N
@@ -58,11 +59,16 @@ func Server(p *lang.Printer, d ServerData) template.HTML {
 	if len(d.Hours) == 0 {
 		return empty(id, title, p.Text("No whole hour was observed."))
 	}
-	left := max(0, len(d.Hours)-maxServerColumns)
-	hours := d.Hours[left:]
+	hours := slices.SortedStableFunc(slices.Values(d.Hours), func(a, b ServerHour) int {
+		return a.At.Compare(b.At)
+	})
+	last := hours[len(hours)-1].At
+	left := slices.IndexFunc(hours, func(h ServerHour) bool {
+		return last.Sub(h.At) < maxServerColumns*time.Hour
+	})
+	hours = hours[left:]
 	from := hours[0].At
-	n := max(minColumns, int(hours[len(hours)-1].At.Sub(from)/time.Hour)+1)
-	n = min(n, 31*24)
+	n := max(12, int(last.Sub(from)/time.Hour)+1)
 	v := &serverView{ID: id, Top: 12, Bottom: 162, Foot: 166, N: n}
 	most, f := 0.0, 1.0
 	lows, highs := make([]float64, len(hours)), make([]float64, len(hours))
@@ -115,9 +121,6 @@ func (v *serverView) draw(p *lang.Printer, hours []ServerHour, lows, highs []flo
 	for i := range hours {
 		h := &hours[i]
 		x := int(h.At.Sub(hours[0].At) / time.Hour)
-		if x >= v.N || x < 0 {
-			continue
-		}
 		if h.N > 0 {
 			to := &bars
 			if h.outside() {

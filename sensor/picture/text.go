@@ -105,9 +105,11 @@ func moment(p *lang.Printer, t time.Time) string { return day(p, t) + " " + t.Fo
 // exact writes a time to the second.
 func exact(p *lang.Printer, t time.Time) string { return day(p, t) + " " + t.Format("15:04:05") }
 
+func sameDay(a, b time.Time) bool { return a.YearDay() == b.YearDay() && a.Year() == b.Year() }
+
 // period writes a time from one moment to another.
 func period(p *lang.Printer, from, to time.Time) string {
-	if from.YearDay() == to.YearDay() && from.Year() == to.Year() {
+	if sameDay(from, to) {
 		return moment(p, from) + to.Format("–15:04")
 	}
 	return moment(p, from) + " – " + moment(p, to)
