@@ -162,7 +162,7 @@ func (h *health) setKey(now int64, key string, is event.Health, bad bool) {
 		is.State, is.Since = "raised", now
 		h.raise(key, is)
 	case !bad && raised:
-		h.clear(key, is.Value, "no longer: "+was.Text)
+		h.clear(key, is.Value, fmt.Sprintf("no longer: %s", was.Text))
 	}
 }
 
@@ -204,7 +204,7 @@ func (h *health) output(now, steady int64, q *event.Queue) {
 			text += ": " + err.Error()
 		}
 		if lost.Sum() > 0 {
-			text += "; lost so far: " + lost.String()
+			text += fmt.Sprintf("; lost so far: %s", lost)
 		}
 		h.raise("output", event.Health{Check: "output", State: "raised",
 			Value: float64(lost.Sum()), Since: now, Text: text,
@@ -213,7 +213,7 @@ func (h *health) output(now, steady int64, q *event.Queue) {
 		lost = dropped.Since(h.droppedAtRaise)
 		text := "events are written again; none was lost"
 		if lost.Sum() > 0 {
-			text = "events are written again; lost in between: " + lost.String()
+			text = fmt.Sprintf("events are written again; lost in between: %s", lost)
 		}
 		h.clear("output", float64(lost.Sum()), text)
 	}

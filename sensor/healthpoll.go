@@ -133,7 +133,7 @@ func (h *health) silence(now, steady int64, in *inputState, q *arrivals) {
 // noPackets raises or clears the check. arrived counts the frames that the filter did not pass.
 func (h *health) noPackets(now int64, in *inputState, bad bool, arrived uint64) {
 	name := in.name
-	text := "no frame arrives on " + name
+	text := fmt.Sprintf("no frame arrives on %s", name)
 	hint := "is the mirror session up? spamsensor interfaces shows the link"
 	if in.stream {
 		hint = "does the sender still capture, on the right interface and with the right filter? " +

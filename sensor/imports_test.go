@@ -27,7 +27,7 @@ var allowed = map[string]struct {
 	"bench/worlds/traffic":     {nil, "it shares nothing with what reads its packets"},
 	"bench/campaign/reference": {[]string{"bench/campaign"}, "simple detectors for comparison share nothing with the product"},
 	"sensor/event":             {[]string{"sensor/frame", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it writes verdicts and their evidence, however they came about"},
-	"sensor/report":            {[]string{"sensor/frame", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding", "sensor/timeline"}, "it prints verdicts"},
+	"sensor/report":            {[]string{"sensor/frame", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding", "sensor/timeline", "sensor/lang"}, "it prints verdicts"},
 	"sensor/html":              {[]string{"sensor/lang", "sensor/picture", "sensor/report", "sensor/verdict"}, "it shows a model, and knows nothing of how it came about"},
 	"sensor/status":            {[]string{"sensor/event", "sensor/finding", "sensor/verdict"}, "it answers with events, and knows no engine"},
 	"sensor/reputation":        {[]string{"sensor/event"}, "it asks the world, and knows nothing of the sensor"},

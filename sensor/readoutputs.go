@@ -159,6 +159,6 @@ func (a *app) printReport(m *report.Model, stdoutTaken bool) error {
 	}
 	w := &errWriter{w: out}
 	m.Text(w, report.Options{Color: a.useColor(out), Width: terminalWidth(out),
-		All: a.opt.verbose > 0, Zone: time.Local})
+		All: a.opt.verbose > 0, Zone: time.Local, Lang: a.printer()})
 	return w.err
 }

@@ -51,5 +51,6 @@ func textManyNetworks(p *Profile, n *Counters, r *verdict.Reason) string {
 	if p.unit() == "network" {
 		all = inAll(n.DestNets(p), r)
 	}
-	return fmt.Sprintf("It contacted %s different mail %ss within one hour%s.", many, p.unit(), all)
+	return fmt.Sprintf("It contacted %s different mail %s within one hour%s.", many,
+		p.unit()+"s", all)
 }

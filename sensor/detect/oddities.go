@@ -92,6 +92,6 @@ func (p *Profile) judgeOddities(now int64) {
 
 // textOddities lists the oddities with their sessions.
 func textOddities(p *Profile, _ *Counters, _ *verdict.Reason) string {
-	return "It speaks SMTP as spam programs do and mail servers do not: it " +
-		strings.Join(p.dialect.list(), ", ") + "."
+	return fmt.Sprintf("It speaks SMTP as spam programs do and mail servers do not: it %s.",
+		strings.Join(p.dialect.list(), ", "))
 }

@@ -28,6 +28,7 @@ func (p *Profile) judgeRecipientDomains(c *Config, n int, now int64) {
 
 // textRecipientDomains has the number of domains, r.Value, as far as they are kept apart.
 func textRecipientDomains(_ *Profile, n *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("It %s to recipients in %s domains within an hour.",
-		tries(n, "mails", "tries to mail"), atLeast(r, 2.3, maxWindow))
+	format := tries(n, "It mails to recipients in %s domains within an hour.",
+		"It tries to mail to recipients in %s domains within an hour.")
+	return fmt.Sprintf(format, atLeast(r, 2.3, maxWindow))
 }

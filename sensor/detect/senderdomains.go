@@ -85,12 +85,13 @@ func (p *Profile) judgeSenderDomains(c *Config, n int, now int64) {
 
 // textSenderDomains has the number of domains, r.Value, at the higher threshold "or more".
 func textSenderDomains(p *Profile, n *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("It %s in the name of %s domains within a day%s; a workstation uses one "+
-		"or two.", tries(n, "sends", "tries to send"), atLeast(r, 4.6, maxDomains),
-		inAll(n.SenderDomains(p), r))
+	format := tries(n, "It sends in the name of %s domains within a day%s; a workstation uses "+
+		"one or two.", "It tries to send in the name of %s domains within a day%s; a workstation "+
+		"uses one or two.")
+	return fmt.Sprintf(format, atLeast(r, 4.6, maxDomains), inAll(n.SenderDomains(p), r))
 }
 
-// tries is the verb for a source, or the one for a source without an accepted message.
+// tries is the sentence for a source, or the one for a source without an accepted message.
 func tries(n *Counters, does, only string) string {
 	if n.Messages == 0 {
 		return only

@@ -32,7 +32,7 @@ func (p *Profile) judgeSubmitSpread(c *Config, n int, now int64) {
 
 // textSubmitSpread has the number of networks, r.Value; it is not counted beyond the threshold.
 func textSubmitSpread(p *Profile, _ *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("It contacted %s different %ss within an hour to submit mail (ports "+
+	return fmt.Sprintf("It contacted %s different %s within an hour to submit mail (ports "+
 		"465, 587, 2525); a mail client has one to three providers.",
-		orMore(r.Value, int(r.Threshold)), p.unit())
+		orMore(r.Value, int(r.Threshold)), p.unit()+"s")
 }

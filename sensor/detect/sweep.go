@@ -35,5 +35,6 @@ func (p *Profile) sweeps() bool { return p.has(Sweep) && p.behaviour.MailSession
 // textSweep has the addresses of now.
 func textSweep(p *Profile, _ *Counters, _ *verdict.Reason) string {
 	return fmt.Sprintf("It tried %s of %s one by one, and few answered: it looks for servers.",
-		verdict.Plural(p.addrs.Len(), "address"), verdict.Plural(p.nets.Len(), "network"))
+		verdict.Count(uint32(p.addrs.Len()), "address", "addresses"),
+		verdict.Plural(p.nets.Len(), "network"))
 }

@@ -128,10 +128,10 @@ func serverHeadline(f *finding.Finding) string {
 	if what == "" {
 		return ""
 	}
-	how := map[verdict.Level]string{verdict.Suspect: " possibly",
-		verdict.Likely: " very likely"}[f.Level]
-	if f.Class == verdict.VolumeAnomaly {
-		how = ""
+	how := map[verdict.Level]string{verdict.Suspect: "possibly %s",
+		verdict.Likely: "very likely %s"}[f.Level]
+	if f.Class != verdict.VolumeAnomaly && how != "" {
+		what = fmt.Sprintf(how, what)
 	}
-	return fmt.Sprintf("the mail server %s%s %s", f.Source.Addr, how, what)
+	return fmt.Sprintf("the mail server %s %s", f.Source.Addr, what)
 }

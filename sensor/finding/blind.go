@@ -52,9 +52,13 @@ func Blind(f *detect.Counters, h *Seen) (blind []string) {
 			"and those can be sent with a forged source address")
 	}
 	if h.Opaque > 0 {
-		blind = append(blind, fmt.Sprintf("of %s %s encrypted from the first byte",
-			verdict.Count(f.Sessions, "session", "sessions"), verdict.Count(h.Opaque, "was",
-				"were")))
+		of := verdict.Count(f.Sessions, "session", "sessions")
+		if h.Opaque == 1 {
+			blind = append(blind, fmt.Sprintf("of %s 1 was encrypted from the first byte", of))
+		} else {
+			blind = append(blind, fmt.Sprintf("of %s %d were encrypted from the first byte", of,
+				h.Opaque))
+		}
 	}
 	add(f.TLSSessions-min(f.TLSSessions, h.Opaque),
 		"%s over to TLS: their content after that is unknown",

@@ -85,7 +85,7 @@ func (f format) pattern() string {
 		case strings.HasSuffix(x.verb, "q"):
 			b.WriteString(`("(?:[^"\\]|\\.)*")`)
 		default:
-			b.WriteString(`(.+?)`)
+			b.WriteString(`(.*?)`)
 		}
 	}
 	return b.String()

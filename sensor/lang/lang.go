@@ -42,8 +42,12 @@ type Printer struct {
 	formats *formats
 }
 
-// entry is a translation. other is empty for a text without a plural.
-type entry struct{ one, other format }
+// entry is a translation. other is empty for a text without a plural. many says that the English
+// text is the plural.
+type entry struct {
+	one, other format
+	many       bool
+}
 
 // matcher chooses a language; the first is the default.
 var matcher = language.NewMatcher([]language.Tag{language.English, language.French})
@@ -103,7 +107,7 @@ func load(tag language.Tag, dir string) *Printer {
 			keys = append(keys, id)
 			if t.PluralID != "" {
 				e.other = parse(t.Trs[1])
-				p.entries[t.PluralID] = e
+				p.entries[t.PluralID] = &entry{one: e.one, other: e.other, many: true}
 			}
 		}
 	}
@@ -124,10 +128,17 @@ func (p *Printer) Text(s string) string {
 	if p == nil {
 		return s
 	}
-	if e := p.entries[s]; e != nil {
-		return e.one.fill(nil)
+	if e, before, after := p.entry(s); e != nil {
+		return before + e.text() + after
 	}
 	return s
+}
+
+// entry is the translation of a text or format, and the white space around it: a key has none.
+func (p *Printer) entry(s string) (e *entry, before, after string) {
+	key := strings.TrimSpace(s)
+	at := strings.Index(s, key)
+	return p.entries[key], s[:at], s[at+len(key):]
 }
 
 // Sprintf formats as fmt.Sprintf does, with the translation of the format. Numbers that %d and %f
@@ -136,7 +147,7 @@ func (p *Printer) Sprintf(f string, args ...any) string {
 	if p == nil {
 		return fmt.Sprintf(f, args...)
 	}
-	e := p.entries[f]
+	e, before, after := p.entry(f)
 	if e == nil {
 		return fmt.Sprintf(f, args...)
 	}
@@ -150,7 +161,7 @@ func (p *Printer) Sprintf(f string, args ...any) string {
 			values = append(values, s)
 		}
 	}
-	return e.one.fill(values)
+	return before + e.one.fill(values) + after
 }
 
 // Plural is a count with its noun, or with what else depends on it: "1 session", "2 sessions".
@@ -169,6 +180,14 @@ func (p *Printer) Plural(n uint64, one, other string) string {
 		text = e.form(p.tag, n).fill(nil)
 	}
 	return p.Number(n) + " " + text
+}
+
+// text is the form of a text without a count.
+func (e *entry) text() string {
+	if e.many {
+		return e.other.fill(nil)
+	}
+	return e.one.fill(nil)
 }
 
 // form chooses the form of a text for a count.

@@ -197,7 +197,7 @@ func (a *Accounts) judge(hash uint32, x Account, now int64, out *verdicts) {
 	level := verdict.Level(min(signs, int(verdict.Confirmed)))
 	if level > x.Level || level > verdict.NoLevel && now-x.ReportedAt >= day {
 		x.Level, x.ReportedAt = level, now
-		text := "An account was used within a day " + strings.Join(why, ", and ") + "."
+		text := fmt.Sprintf("An account was used within a day %s.", strings.Join(why, ", and "))
 		if x.Client.IsValid() {
 			text += fmt.Sprintf(" Account names are not kept: look in the server's log for the "+
 				"account that %s used, last at %s UTC.",

@@ -57,8 +57,8 @@ func (h *Hijack) alarm(a *volumeAlarm, out *verdicts) {
 		v.Level, v.Code = verdict.Likely, "submission_spread_volume"
 	}
 	if a.Metric != SubmitNetworks {
-		v.Text = "Soon after clients from many more networks than usual had submitted mail: " +
-			a.sentence()
+		v.Text = fmt.Sprintf("Soon after clients from many more networks than usual had "+
+			"submitted mail: %s", a.sentence())
 	}
 	if v.Level <= h.Level && a.Time-h.ReportedAt < day {
 		return

@@ -279,11 +279,11 @@ func (q *Queue) median() int {
 
 // sentence is the state in words.
 func (s *QueueState) sentence() string {
-	about := "About"
+	about := "About %s for %s, the oldest for %s"
 	if s.LowerBound {
-		about = "At least"
+		about = "At least %s for %s, the oldest for %s"
 	}
-	t := fmt.Sprintf("%s %s for %s, the oldest for %s", about,
+	t := fmt.Sprintf(about,
 		verdict.Count(uint32(s.Estimate), "message seems to be waiting in its queue",
 			"messages seem to be waiting in its queue"),
 		verdict.Plural(s.Destinations, "destination"), duration(s.Oldest))

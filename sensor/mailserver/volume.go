@@ -198,8 +198,11 @@ func (a *volumeAlarm) text() string {
 		return fmt.Sprintf("Clients from %.0f different networks submitted mail %s, where %s "+
 			"are usual at this time of the week.", a.Value, period, of(a.Expected, false))
 	}
-	return fmt.Sprintf("It sent %s %s, where %s are usual at this time of the week.",
-		of(a.Value, true), period, of(a.Expected, false))
+	sent := "It sent %s in an hour, where %s are usual at this time of the week."
+	if a.Five {
+		sent = "It sent %s in five minutes, where %s are usual at this time of the week."
+	}
+	return fmt.Sprintf(sent, of(a.Value, true), of(a.Expected, false))
 }
 
 const (

@@ -275,7 +275,7 @@ func (r *Report) withdrawn() (list []Withdrawn) {
 			continue // it became worse
 		}
 		if now != nil {
-			why = "by later traffic it " + predicate(now)
+			why = fmt.Sprintf("by later traffic it %s", predicate(now))
 		}
 		list = append(list, Withdrawn{f.Source.Addr, title(f), Time(f.Time), why})
 	}
@@ -288,7 +288,8 @@ func (r *Report) hints(in *Input, found []*finding.Finding) (hints []string) {
 		hint := "No address of your networks was seen, so every source was judged. Name your " +
 			"networks"
 		if p := r.home.guess(in.Attempts); p.IsValid() {
-			hint += ": --home " + p.String()
+			hint = fmt.Sprintf("No address of your networks was seen, so every source was judged. "+
+				"Name your networks: --home %s", p)
 		}
 		hints = append(hints, hint)
 	}

@@ -33,26 +33,27 @@ var classText = [verdict.Classes]string{verdict.Spambot: "spambot",
 	verdict.Backscatter:      "returns mail to forged senders"}
 
 // head is the first line of a finding.
-func head(n int, f *Finding) string {
-	what := f.What
+func (p *printer) head(n int, f *Finding) string {
+	what := p.tr.Sentence(f.What)
+	severity := p.tr.Text(f.Severity)
 	switch {
 	case f.Class >= verdict.OpenRelay:
-		return fmt.Sprintf("%d. mail server %s  %s, %s, severity %s", n, f.IP, what, f.Level,
-			f.Severity)
+		return p.tr.Sprintf("%d. mail server %s  %s, %s, severity %s", n, f.IP, what,
+			p.tr.Text(f.Level), severity)
 	case f.Class == verdict.Spambot:
-		what = f.Level + " spambot"
+		what = p.tr.Sentence(f.Level + " spambot")
 	}
 	if f.Severity != verdict.Info.String() {
-		what += ", severity " + f.Severity
+		what += p.tr.Sprintf(", severity %s", severity)
 	}
 	return fmt.Sprintf("%d. %s  %s", n, f.IP, what)
 }
 
 // finding writes a finding; end is the end of the input.
 func (p *printer) finding(n int, f *Finding, end Time, d depth) {
-	p.section(head(n, f))
+	p.section(p.head(n, f))
 	if f.Class >= verdict.OpenRelay {
-		p.text(fmt.Sprintf("First seen %s, last %s.", p.clock(f.Decided.At), p.clock(f.Last)))
+		p.text(p.tr.Sprintf("First seen %s, last %s.", p.clock(f.Decided.At), p.clock(f.Last)))
 	} else {
 		p.host(f)
 	}
@@ -64,9 +65,18 @@ func (p *printer) finding(n int, f *Finding, end Time, d depth) {
 	}
 	p.proof(f, d)
 	if len(f.Blind) > 0 {
-		p.labelled("Not seen", strings.Join(f.Blind, "; ")+".")
+		p.labelled("Not seen", p.blind(f.Blind))
 	}
-	p.labelled("Do", f.Advice)
+	p.labelled("Do", p.tr.Sentence(f.Advice))
+}
+
+// blind is what a verdict could not rest on, in a sentence.
+func (p *printer) blind(list []string) string {
+	var parts []string
+	for _, s := range list {
+		parts = append(parts, p.tr.Sentence(s))
+	}
+	return strings.Join(parts, p.tr.Text("; ")) + "."
 }
 
 // host writes who the host of a finding is, and what it did.
@@ -75,7 +85,7 @@ func (p *printer) host(f *Finding) {
 	if f.MAC != "" {
 		whose := ""
 		if !f.OnLink {
-			whose = " (perhaps a router's)"
+			whose = p.tr.Text(" (perhaps a router's)")
 		}
 		where = fmt.Sprintf("MAC %s%s, %s", f.MAC, whose, where)
 	}
@@ -85,43 +95,43 @@ func (p *printer) host(f *Finding) {
 	p.text(where)
 	decided := ""
 	if f.Severity != verdict.Info.String() {
-		decided = fmt.Sprintf(" Decided %s after %s%s.", p.clock(f.Decided.At),
-			counted(f.Decided.Attempts, "attempt"), modeText[f.Mode])
+		decided = p.tr.Sprintf(" Decided %s after %s%s.", p.clock(f.Decided.At),
+			p.plural(uint64(f.Decided.Attempts), "attempt"), p.tr.Text(modeText[f.Mode]))
 	}
-	p.text(fmt.Sprintf("Seen %s.%s", p.span(f.First, f.Last), decided))
-	p.text(activity(&f.Counts))
+	p.text(p.tr.Sprintf("Seen %s.%s", p.span(f.First, f.Last), decided))
+	p.text(p.activity(&f.Counts))
 	if to := destinations(&f.Host); to != "" {
-		p.text("Mostly to " + to + ".")
+		p.text(p.tr.Sprintf("Mostly to %s.", to))
 	}
 	if text := egressText[f.Egress]; text != "" {
-		p.text(text)
+		p.text(p.tr.Text(text))
 	}
 	if f.SameMachine != "" {
-		p.text(f.SameMachine)
+		p.text(p.tr.Sentence(f.SameMachine))
 	}
 }
 
 // activity are the counts of a host in a sentence.
-func activity(c *Counts) string {
-	text := fmt.Sprintf("%s to %s in %s: %s", counted(c.Attempts, "attempt"),
-		counted(c.DestIPs, "server"), counted(c.DestNets, "network"),
-		counted(c.Sessions, "session"))
+func (p *printer) activity(c *Counts) string {
+	text := p.tr.Sprintf("%s to %s in %s: %s", p.plural(uint64(c.Attempts), "attempt"),
+		p.plural(uint64(c.DestIPs), "server"), p.plural(uint64(c.DestNets), "network"),
+		p.plural(uint64(c.Sessions), "session"))
 	for _, x := range []struct {
 		n    uint32
 		what string
-	}{{c.Refused, "refused"}, {c.Unreachable, "unreachable"},
-		{c.GivenUp, "abandoned after the answer"}, {c.Silent - c.GivenUp, "without an answer"}} {
+	}{{c.Refused, ", %s refused"}, {c.Unreachable, ", %s unreachable"},
+		{c.GivenUp, ", %s abandoned after the answer"},
+		{c.Silent - c.GivenUp, ", %s without an answer"}} {
 		if x.n > 0 {
-			text += fmt.Sprintf(", %s %s", grouped(uint64(x.n)), x.what)
+			text += p.tr.Sprintf(x.what, p.number(uint64(x.n)))
 		}
 	}
 	if c.Sessions == 0 {
 		return text + "."
 	}
-	text += fmt.Sprintf(". %s", verdict.Count(c.Messages, "message was accepted",
-		"messages were accepted"))
+	text += ". " + p.count(c.Messages, "message was accepted", "messages were accepted")
 	if n := c.Refusals(); n > 0 {
-		text += fmt.Sprintf("; %s or deferred", verdict.Count(uint32(n), "command was refused",
+		text += p.tr.Sprintf("; %s or deferred", p.count(uint32(n), "command was refused",
 			"commands were refused"))
 	}
 	return text + "."
@@ -161,13 +171,13 @@ func (p *printer) reasons(f *Finding, d depth) {
 	if len(f.Reasons) == 0 {
 		return
 	}
-	p.line("   Why")
+	p.line("   " + p.tr.Text("Why"))
 	order := f.Heaviest(d.reasons)
 	for _, i := range order {
-		p.item(f.Reasons[i].Text)
+		p.item(p.tr.Sentence(f.Reasons[i].Text))
 	}
 	if more := len(f.Reasons) - len(order); more > 0 {
-		p.item(fmt.Sprintf("%s: with -v", counted(more, "weaker reason")))
+		p.item(p.tr.Sprintf("%s: with -v", p.plural(uint64(more), "weaker reason")))
 	}
 }
 
@@ -192,17 +202,17 @@ func (p *printer) proof(f *Finding, d depth) {
 		s := &f.Proof[i]
 		text := p.proofText(s, d)
 		if f.Class >= verdict.OpenRelay {
-			text = fmt.Sprintf("%s: %s", s.Client, text)
+			text = p.tr.Sprintf("%s: %s", s.Client, text)
 		}
 		lines = append(lines, text)
 	}
 	if f.Class >= verdict.OpenRelay && len(lines) == 0 && len(f.Events) > 0 {
-		lines = append(lines, "The sessions in the events "+events(f.Events)+".")
+		lines = append(lines, p.tr.Sprintf("The sessions in the events %s.", events(f.Events)))
 	}
 	if len(lines) == 0 {
 		return
 	}
-	p.line("   Proof")
+	p.line("   " + p.tr.Text("Proof"))
 	for _, l := range lines[:min(len(lines), d.proof)] {
 		p.item(l)
 	}
@@ -222,13 +232,13 @@ var egressText = map[string]string{
 
 // proofText is a session in a line.
 func (p *printer) proofText(s *Session, d depth) string {
-	t := fmt.Sprintf("%s to %s", p.clock(s.Start), s.Server)
+	t := p.tr.Sprintf("%s to %s", p.clock(s.Start), s.Server)
 	if s.Helo != "" {
-		t += fmt.Sprintf(" as %s", cut(s.Helo, d.quote))
+		t += p.tr.Sprintf(" as %s", cut(s.Helo, d.quote))
 	}
 	for i, f := range s.MailFrom {
 		if i == 0 {
-			t += ", mail from "
+			t += p.tr.Text(", mail from ")
 		} else {
 			t += ", "
 		}
@@ -236,24 +246,25 @@ func (p *printer) proofText(s *Session, d depth) string {
 	}
 	switch {
 	case s.Messages > 0:
-		t += fmt.Sprintf(": %s accepted", counted(s.Messages, "message"))
+		t += p.tr.Sprintf(": %s", p.tr.Plural(uint64(s.Messages), "message accepted",
+			"messages accepted"))
 	case s.Code != 0:
-		t += refusalText(s, d)
+		t += p.refusal(s, d)
 	case s.TLS != "none":
-		t += ": encrypted"
+		t += p.tr.Text(": encrypted")
 	}
 	return t
 }
 
-// refusalText describes a refusal by its code: a 4xx reply asks for another attempt (RFC 5321,
+// refusal describes a refusal by its code: a 4xx reply asks for another attempt (RFC 5321,
 // section 4.2.1).
-func refusalText(s *Session, d depth) string {
-	what := "refused"
+func (p *printer) refusal(s *Session, d depth) string {
+	text := p.tr.Sprintf(": refused with %d", s.Code)
 	if s.Code < 500 {
-		what = "deferred"
+		text = p.tr.Sprintf(": deferred with %d", s.Code)
 	}
 	if s.Reply == "" {
-		return fmt.Sprintf(": %s with %d (%s)", what, s.Code, s.Phase)
+		return fmt.Sprintf("%s (%s)", text, s.Phase)
 	}
-	return fmt.Sprintf(": %s with %d, \"%s\"", what, s.Code, cut(s.Reply, d.quote))
+	return fmt.Sprintf("%s, \"%s\"", text, cut(s.Reply, d.quote))
 }

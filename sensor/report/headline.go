@@ -59,9 +59,9 @@ func group(found []*finding.Finding, end int64) (g groups) {
 			f.Source.Role == "mailserver"
 		switch {
 		case server && f.Worst() > verdict.Low:
-			g.servers = append(g.servers, a+" "+predicate(f))
+			g.servers = append(g.servers, fmt.Sprintf("Mail server %s %s", a, predicate(f)))
 		case server:
-			g.mild = append(g.mild, a+" "+predicate(f))
+			g.mild = append(g.mild, fmt.Sprintf("Mail server %s %s", a, predicate(f)))
 		case seen[a]:
 		case f.Worst() >= verdict.High && over(f, end):
 			g.former = append(g.former, a)
@@ -83,16 +83,16 @@ func (r *Report) headline(in *Input, found, ignored []*finding.Finding) (h Headl
 	switch {
 	case len(g.bots) > 0:
 		h.Alarm = Red
-		h.Sentence = hosts(len(g.bots), "sends", "send") + " spam: " + list(g.bots)
+		h.Sentence = fmt.Sprintf("%s spam: %s", hosts(len(g.bots), "sends", "send"), list(g.bots))
 	case len(g.former) > 0:
 		h.Alarm = Red
-		h.Sentence = hosts(len(g.former), "sent", "sent") + " spam: " + list(g.former) +
-			"; quiet at the end"
+		h.Sentence = fmt.Sprintf("%s spam: %s; quiet at the end",
+			hosts(len(g.former), "sent", "sent"), list(g.former))
 	case len(g.servers) > 0:
 		h.Alarm, h.Sentence = Red, "Look at your mail servers"
 	case len(g.maybe) > 0:
 		h.Alarm = Yellow
-		h.Sentence = "No host is confirmed to send spam; look at " + list(g.maybe)
+		h.Sentence = fmt.Sprintf("No host is confirmed to send spam; look at %s", list(g.maybe))
 	case in.UnjudgedCount > 0:
 		h.Alarm = Yellow
 		h.Sentence = fmt.Sprintf("No host of your networks sends spam; %s of other networks may",
@@ -119,26 +119,27 @@ func (r *Report) furtherSentences(in *Input, g *groups,
 				len(g.servers)+len(g.mild)-i))
 			break
 		}
-		more = append(more, "Mail server "+s)
+		more = append(more, s)
 	}
 	if s, _ := finding.UnjudgedText(in.Unjudged, in.UnjudgedCount, in.Home); s != "" {
-		more = append(more, "Not judged: "+s)
+		more = append(more, fmt.Sprintf("Not judged: %s", s))
 	}
 	if len(g.bots) > 0 && len(g.former) > 0 {
-		more = append(more, "Sent spam earlier, quiet at the end: "+list(g.former))
+		more = append(more, fmt.Sprintf("Sent spam earlier, quiet at the end: %s",
+			list(g.former)))
 	}
 	if len(g.bots)+len(g.former)+len(g.servers) > 0 && len(g.maybe) > 0 {
-		more = append(more, "Suspicious: "+list(g.maybe))
+		more = append(more, fmt.Sprintf("Suspicious: %s", list(g.maybe)))
 	}
 	if len(g.info) > 0 {
-		more = append(more, "For information: "+list(g.info))
+		more = append(more, fmt.Sprintf("For information: %s", list(g.info)))
 	}
 	if len(ignored) > 0 {
 		var names []string
 		for _, f := range ignored {
 			names = once(names, f.Source.Addr.String())
 		}
-		more = append(more, "Ignored by your configuration: "+list(names))
+		more = append(more, fmt.Sprintf("Ignored by your configuration: %s", list(names)))
 	}
 	return more
 }

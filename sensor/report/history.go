@@ -34,44 +34,48 @@ func (p *printer) became(f *Finding, end Time) string {
 		for _, x := range f.Periods {
 			times = append(times, p.span(x.First, x.Last))
 		}
-		list = append(list, fmt.Sprintf("Signs came in %d periods: %s.", n,
-			strings.Join(times, "; ")))
+		list = append(list, p.tr.Sprintf("Signs came in %d periods: %s.", n,
+			strings.Join(times, p.tr.Text("; "))))
 	} else if f.Reopened > 0 {
-		list = append(list, fmt.Sprintf("It came back %s, the last time after %s.",
-			times(uint64(f.Reopened)), verdict.Span(f.CleanFor)))
+		list = append(list, p.tr.Sprintf("It came back %s, the last time after %s.",
+			p.times(uint64(f.Reopened)), p.lasting(f.CleanFor)))
 	}
 	switch at := f.LastSign; {
 	case f.CloseReason == "evicted":
-		list = append(list, fmt.Sprintf("It was watched until %s: the table of hosts was full.",
+		list = append(list, p.tr.Sprintf("It was watched until %s: the table of hosts was full.",
 			p.clock(f.Time)))
 	case f.CloseReason == "mac_changed":
-		list = append(list, fmt.Sprintf("Another machine has the address since %s.",
+		list = append(list, p.tr.Sprintf("Another machine has the address since %s.",
 			p.clock(f.Time)))
 	case at == 0 || int64(end-at) < stillActive ||
 		f.Class != verdict.Spambot && int64(end-at) < quiet:
 	case int64(f.Last-at) >= stillActive:
-		list = append(list, fmt.Sprintf("Quiet since %s, for %s until the end of the capture: "+
+		list = append(list, p.tr.Sprintf("Quiet since %s, for %s until the end of the capture: "+
 			"what it sent after that, until %s, gave no new sign.", p.clock(at),
-			verdict.Span(int64(end-at)), p.clock(f.Last)))
+			p.lasting(int64(end-at)), p.clock(f.Last)))
 	default:
-		list = append(list, fmt.Sprintf("Quiet since %s, for %s until the end of the capture.",
-			p.clock(at), verdict.Span(int64(end-at))))
+		list = append(list, p.tr.Sprintf("Quiet since %s, for %s until the end of the capture.",
+			p.clock(at), p.lasting(int64(end-at))))
 	}
 	return strings.Join(list, " ")
 }
+
+// lasting is how long something lasted.
+func (p *printer) lasting(ns int64) string { return p.tr.Sentence(verdict.Span(ns)) }
 
 // withdrawn writes the findings that other evidence has withdrawn, one in a line.
 func (p *printer) withdrawn(list []Withdrawn) {
 	if len(list) == 0 {
 		return
 	}
-	p.section(fmt.Sprintf("Withdrawn (%s)", grouped(uint64(len(list)))))
+	p.section(p.tr.Sprintf("Withdrawn (%s)", p.number(uint64(len(list)))))
 	for i, w := range list {
 		if i == maxRows && !p.all {
-			p.line(fmt.Sprintf("   and %s more, with -v", grouped(uint64(len(list)-i))))
+			p.line(p.tr.Sprintf("   and %s more, with -v", p.number(uint64(len(list)-i))))
 			break
 		}
-		p.item(fmt.Sprintf("%s: %s until %s; %s", w.IP, w.Title, p.clock(w.Until), w.Why))
+		p.item(p.tr.Sprintf("%s: %s until %s; %s", w.IP, p.tr.Sentence(w.Title), p.clock(w.Until),
+			p.tr.Sentence(w.Why)))
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"spamsensor/sensor/mailserver"
-	"spamsensor/sensor/verdict"
 )
 
 // Server adds the state of a mail server; the latest replaces earlier ones.
@@ -42,18 +41,18 @@ func (p *printer) mailServers(list []Server) {
 	if len(list) == 0 {
 		return
 	}
-	p.section(fmt.Sprintf("Mail servers (%d)", len(list)))
+	p.section(p.tr.Sprintf("Mail servers (%d)", len(list)))
 	var cells [][]string
 	rows := list[:min(len(list), maxRows)]
 	for i := range rows {
 		s := &rows[i]
-		usual := "learning"
+		usual := p.tr.Text("learning")
 		if s.Usual != nil {
 			usual = fmt.Sprintf("%.0f", *s.Usual)
 		}
-		cells = append(cells, []string{s.IP.String(), yes(s.Declared), grouped(s.Sent),
-			grouped(s.Received), grouped(s.Failed), grouped(s.Deferred),
-			grouped(uint64(s.Queue.Estimate)), usual, p.relaying(&s.Relay)})
+		cells = append(cells, []string{s.IP.String(), p.yes(s.Declared), p.number(s.Sent),
+			p.number(s.Received), p.number(s.Failed), p.number(s.Deferred),
+			p.number(uint64(s.Queue.Estimate)), usual, p.relaying(&s.Relay)})
 	}
 	p.columns([]column{{name: "server"}, {name: "declared", drop: 2},
 		{name: "sent", right: true}, {name: "received", right: true},
@@ -61,7 +60,7 @@ func (p *printer) mailServers(list []Server) {
 		{name: "waiting", right: true}, {name: "usual/h", right: true, drop: 1},
 		{name: "relay test", cut: true}}, cells)
 	if more := len(list) - len(rows); more > 0 {
-		p.line(fmt.Sprintf("   and %d more: all are in the events", more))
+		p.line(p.tr.Sprintf("   and %d more: all are in the events", more))
 	}
 	if !p.all {
 		rows = rows[:min(len(rows), maxServerDetails)]
@@ -80,43 +79,44 @@ func (p *printer) since(s *Server) string {
 	if s.Counted == s.Sent {
 		return ""
 	}
-	return ", since it is known as a mail server (" + p.clock(s.First) + ")"
+	return p.tr.Sprintf(", since it is known as a mail server (%s)", p.clock(s.First))
 }
 
 // serverDetails writes sentences about a server for which the table has no column.
 func (p *printer) serverDetails(s *Server) {
 	say := func(format string, args ...any) {
-		p.item(fmt.Sprintf("%s: ", s.IP) + fmt.Sprintf(format, args...))
+		p.item(p.tr.Sprintf("%s: %s", s.IP, p.tr.Sprintf(format, args...)))
 	}
 	if s.Counted > 0 || s.Sessions > 0 {
-		say("it sent %s to %s in %s (%s)%s.", plural(s.Counted, "message"),
-			plural(s.Recipients, "recipient"), plural(s.Sessions, "session"),
-			bytesText(s.Bytes), p.since(s))
+		say("it sent %s to %s in %s (%s)%s.", p.plural(s.Counted, "message"),
+			p.plural(s.Recipients, "recipient"), p.plural(s.Sessions, "session"),
+			p.bytes(s.Bytes), p.since(s))
 	}
 	if s.AuthOK+s.AuthFailed > 0 {
 		say("clients outside your networks logged in in %s; in %s the login failed.",
-			plural(s.AuthOK, "session"), grouped(s.AuthFailed))
+			p.plural(s.AuthOK, "session"), p.number(s.AuthFailed))
 	}
 	if s.Relay.Denied > 0 {
 		say("it refused to relay for external clients %s, from %s. This is the test for an "+
-			"open relay, and it passed.", times(s.Relay.Denied),
-			plural(s.Relay.Strangers, "network"))
+			"open relay, and it passed.", p.times(s.Relay.Denied),
+			p.plural(s.Relay.Strangers, "network"))
 	}
 	if o := s.Outage; o != nil {
-		until := "and it continues"
+		until := p.tr.Text("and it continues")
 		if o.To != 0 {
-			until = "until " + p.clock(o.To)
+			until = p.tr.Sprintf("until %s", p.clock(o.To))
 		}
 		say("from %s %s most deliveries failed; at most %s were queued. Their later delivery "+
 			"raises no alarm.", p.clock(o.From), until,
-			plural(uint64(o.Waited), "message"))
+			p.plural(uint64(o.Waited), "message"))
 	}
 	if len(s.FailedAt) > 0 {
 		say("receiving servers refused or deferred something in %s: %s. Reasons: %s.",
-			plural(sum(s.FailedAt), "transaction"), causes(s.FailedAt), causes(s.FailedWhy))
+			p.plural(sum(s.FailedAt), "transaction"), p.causes(s.FailedAt),
+			p.causes(s.FailedWhy))
 	}
 	if s.Queue.Estimate > 0 {
-		say("%s.", queueText(&s.Queue))
+		say("%s.", p.queue(&s.Queue))
 	}
 	if s.Backscatter {
 		say("%d of %d messages that it sent are bounces. It accepts mail for unknown "+
@@ -125,32 +125,33 @@ func (p *printer) serverDetails(s *Server) {
 	}
 	if len(s.Port25) > 0 {
 		say("your own hosts submit mail on port 25, which is meant for servers: %s. Have them "+
-			"use port 587 with a password, so that port 25 can be closed to them.", list(s.Port25))
+			"use port 587 with a password, so that port 25 can be closed to them.",
+			p.tr.Sentence(list(s.Port25)))
 	}
 }
 
-// queueText is the queue of a server in a sentence.
-func queueText(q *Queue) string {
-	about := "about"
+// queue is the queue of a server in a sentence.
+func (p *printer) queue(q *Queue) string {
+	about := "about %s for %s, the oldest for %s"
 	if q.LowerBound {
-		about = "at least"
+		about = "at least %s for %s, the oldest for %s"
 	}
-	text := fmt.Sprintf(about+" %s for %s, the oldest for %s",
-		verdict.Count(uint32(q.Estimate), "message seems to be waiting in its queue",
+	text := p.tr.Sprintf(about,
+		p.count(uint32(q.Estimate), "message seems to be waiting in its queue",
 			"messages seem to be waiting in its queue"),
-		verdict.Count(uint32(q.Destinations), "destination", "destinations"), short(q.Oldest))
+		p.count(uint32(q.Destinations), "destination", "destinations"), p.short(q.Oldest))
 	if q.Listed > 0 {
-		text += fmt.Sprintf("; %d of them because a blocklist names your address: find out "+
+		text += p.tr.Sprintf("; %d of them because a blocklist names your address: find out "+
 			"why it is listed before you ask for removal", q.Listed)
 	}
 	return text
 }
 
 // causes are counts with their names.
-func causes(list []Cause) string {
+func (p *printer) causes(list []Cause) string {
 	var parts []string
 	for _, c := range list {
-		parts = append(parts, c.Name+" "+grouped(c.N))
+		parts = append(parts, p.tr.Text(c.Name)+" "+p.number(c.N))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -197,25 +198,18 @@ func (r *Report) undeclared() (list []netip.Addr) {
 	return list[:min(len(list), 5)]
 }
 
-func plural(n uint64, what string) string {
+func (p *printer) times(n uint64) string {
 	if n == 1 {
-		return "1 " + what
+		return p.tr.Text("once")
 	}
-	return grouped(n) + " " + what + "s"
+	return p.tr.Plural(n, "time", "times")
 }
 
-func times(n uint64) string {
-	if n == 1 {
-		return "once"
-	}
-	return grouped(n) + " times"
-}
-
-func yes(b bool) string {
+func (p *printer) yes(b bool) string {
 	if b {
-		return "yes"
+		return p.tr.Text("yes")
 	}
-	return "no"
+	return p.tr.Text("no")
 }
 
 // relaying is the result of the passive relay test: how a server answered external clients that
@@ -223,11 +217,11 @@ func yes(b bool) string {
 func (p *printer) relaying(s *Relay) string {
 	switch {
 	case s.Relayed > 0:
-		return fmt.Sprintf("FAILED: %d relayed", s.Relayed)
+		return p.tr.Sprintf("FAILED: %d relayed", s.Relayed)
 	case s.Denied > 0:
-		return fmt.Sprintf("passed %s, last %s", times(s.Denied), p.minute(s.DeniedLast))
+		return p.tr.Sprintf("passed %s, last %s", p.times(s.Denied), p.minute(s.DeniedLast))
 	case !s.Known:
-		return "not known, see below"
+		return p.tr.Text("not known, see below")
 	}
-	return "nobody tried"
+	return p.tr.Text("nobody tried")
 }

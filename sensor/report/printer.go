@@ -8,6 +8,9 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"spamsensor/sensor/lang"
+	"spamsensor/sensor/verdict"
 )
 
 // Widths of a report, in columns. A line is longer only where a word is.
@@ -22,9 +25,24 @@ type printer struct {
 	all       bool // see Options
 	width     int
 	zone      *time.Location
-	lines     int  // so far
-	shortened bool // a line has an address without its local part
+	tr        *lang.Printer // the language
+	lines     int           // so far
+	shortened bool          // a line has an address without its local part
 }
+
+// plural is a count with its noun, of which the plural has an s.
+func (p *printer) plural(n uint64, noun string) string { return p.tr.Plural(n, noun, noun+"s") }
+
+// count is a count with what depends on it.
+func (p *printer) count(n uint32, one, many string) string {
+	if p.tr == nil {
+		return verdict.Count(n, one, many)
+	}
+	return p.tr.Plural(uint64(n), one, many)
+}
+
+// number is a number with its thousands set apart.
+func (p *printer) number(n uint64) string { return p.tr.Number(n) }
 
 func (p *printer) line(s string) {
 	p.shortened = p.shortened || strings.Contains(s, "<...@")
@@ -53,19 +71,19 @@ func (p *printer) text(s string) { p.wrap("   ", "   ", s) }
 
 // labelled writes a paragraph of a finding behind its name.
 func (p *printer) labelled(name, s string) {
-	p.wrap(fmt.Sprintf("   %-10s", name), strings.Repeat(" ", 13), s)
+	p.wrap(fmt.Sprintf("   %-10s", p.tr.Text(name)), strings.Repeat(" ", 13), s)
 }
 
 // field writes a name in a column of its own and a text.
 func (p *printer) field(name, s string) {
-	p.wrap(fmt.Sprintf("%-11s", name), strings.Repeat(" ", 11), s)
+	p.wrap(fmt.Sprintf("%-11s", p.tr.Text(name)), strings.Repeat(" ", 11), s)
 }
 
 // headline is a field in a colour.
 func (p *printer) headline(c text.Color, name, s string) {
 	for i, l := range p.folded(s, 11) {
 		if i == 0 {
-			p.line(p.paint(c, fmt.Sprintf("%-11s%s", name, l)))
+			p.line(p.paint(c, fmt.Sprintf("%-11s%s", p.tr.Text(name), l)))
 			continue
 		}
 		p.line(strings.Repeat(" ", 11) + p.paint(c, l))
@@ -105,7 +123,7 @@ func (p *printer) span(a, b Time) string {
 	if from[:10] == to[:10] {
 		to = to[11:]
 	}
-	return from + " to " + to
+	return from + p.tr.Text(" to ") + to
 }
 
 // column is a column of a table.
@@ -123,6 +141,9 @@ const leastCut = 14
 
 // columns writes a table without lines, as wide as the report at most.
 func (p *printer) columns(heads []column, rows [][]string) {
+	for i := range heads {
+		heads[i].name = p.tr.Text(heads[i].name)
+	}
 	left := map[int]bool{}
 	widths := map[int]int{}
 	for {

@@ -21,12 +21,12 @@ const (
 func (p *printer) verdict(h *Headline) {
 	p.line("")
 	if h.Alarm == Grey {
-		p.field("VERDICT", h.Sentence)
+		p.field("VERDICT", p.tr.Sentence(h.Sentence))
 	} else {
-		p.headline(alarmColor[h.Alarm], "VERDICT", h.Sentence)
+		p.headline(alarmColor[h.Alarm], "VERDICT", p.tr.Sentence(h.Sentence))
 	}
 	for _, s := range h.More {
-		p.field("", s)
+		p.field("", p.tr.Sentence(s))
 	}
 }
 
@@ -66,19 +66,19 @@ func (p *printer) writeFindings(m *Model) {
 	}
 	if more := len(found) - shown; more > 0 {
 		p.line("")
-		p.line(fmt.Sprintf("%s in detail: with -v", verdict.Count(uint32(more), "more finding",
+		p.line(p.tr.Sprintf("%s in detail: with -v", p.count(uint32(more), "more finding",
 			"more findings")))
 	}
 	if m.MoreFindings > 0 {
 		p.line("")
-		p.line(fmt.Sprintf("and %s more findings: all are in the events",
-			grouped(uint64(m.MoreFindings))))
+		p.line(p.tr.Sprintf("and %s more findings: all are in the events",
+			p.number(uint64(m.MoreFindings))))
 	}
 }
 
 // summary writes the table of the findings.
 func (p *printer) summary(found []Finding) {
-	p.section(fmt.Sprintf("Findings (%s)", grouped(uint64(len(found)))))
+	p.section(p.tr.Sprintf("Findings (%s)", p.number(uint64(len(found)))))
 	rows := found
 	if !p.all {
 		rows = found[:min(len(found), maxSummary)]
@@ -91,18 +91,18 @@ func (p *printer) summary(found []Finding) {
 		if f.LastSign != 0 {
 			last = p.minute(f.LastSign)
 		}
-		attempts, messages := grouped(uint64(c.Attempts)), grouped(uint64(c.Messages))
+		attempts, messages := p.number(uint64(c.Attempts)), p.number(uint64(c.Messages))
 		if f.Class >= verdict.OpenRelay { // its counts are in the table of mail servers
 			attempts, messages = "-", "-"
 		}
-		cells = append(cells, []string{fmt.Sprint(i + 1), f.IP.String(), f.Title,
-			f.Severity, p.minute(f.Decided.At), last, attempts, messages})
+		cells = append(cells, []string{fmt.Sprint(i + 1), f.IP.String(), p.tr.Sentence(f.Title),
+			p.tr.Text(f.Severity), p.minute(f.Decided.At), last, attempts, messages})
 	}
 	p.columns([]column{{name: "#", right: true}, {name: "host"}, {name: "finding", cut: true},
 		{name: "severity"}, {name: "decided", drop: 4}, {name: "last sign", drop: 2},
 		{name: "attempts", right: true, drop: 3}, {name: "accepted", right: true, drop: 1}}, cells)
 	if more := len(found) - len(rows); more > 0 {
-		p.line(fmt.Sprintf("   and %s more, with -v", grouped(uint64(more))))
+		p.line(p.tr.Sprintf("   and %s more, with -v", p.number(uint64(more))))
 	}
 }
 
@@ -119,29 +119,31 @@ var className = [verdict.Classes]string{verdict.Spambot: "spambot",
 	verdict.DirectSMTP: "direct mail", verdict.UndeclaredServer: "undeclared server",
 	verdict.Scanner: "scanner", verdict.NotSMTP: "other protocol",
 	verdict.OnBlocklist: "blocklisted", verdict.OpenRelay: "open relay",
-	verdict.HijackedAccount: "hijacked account", verdict.VolumeAnomaly: "unusual volume"}
+	verdict.HijackedAccount: "hijacked account", verdict.VolumeAnomaly: "unusual volume",
+	verdict.Backscatter: "backscatter"}
 
 // ignoredFindings writes the findings that the configuration has ignored.
 func (p *printer) ignoredFindings(found []Finding) {
 	if len(found) == 0 {
 		return
 	}
-	p.section(fmt.Sprintf("Ignored by your configuration (%s)", grouped(uint64(len(found)))))
+	p.section(p.tr.Sprintf("Ignored by your configuration (%s)", p.number(uint64(len(found)))))
 	rows := found
 	if !p.all {
 		rows = found[:min(len(found), maxRows)]
 	}
 	for i := range rows {
 		f := &rows[i]
-		until := "without an end"
+		until := p.tr.Text("without an end")
 		if f.Ignored.Until != 0 {
-			until = "until the end of " + p.time(f.Ignored.Until-1, time.DateOnly)
+			until = p.tr.Sprintf("until the end of %s", p.time(f.Ignored.Until-1, time.DateOnly))
 		}
-		p.item(fmt.Sprintf("%s: %s, decided %s, %s. Ignored %s, because: %s", f.IP, f.Title,
-			p.clock(f.Decided.At), counted(f.Counts.Attempts, "attempt"), until,
+		p.item(p.tr.Sprintf("%s: %s, decided %s, %s. Ignored %s, because: %s", f.IP,
+			p.tr.Sentence(f.Title), p.clock(f.Decided.At),
+			p.plural(uint64(f.Counts.Attempts), "attempt"), until,
 			f.Ignored.Why))
 	}
 	if more := len(found) - len(rows); more > 0 {
-		p.line(fmt.Sprintf("   and %s more, with -v", grouped(uint64(more))))
+		p.line(p.tr.Sprintf("   and %s more, with -v", p.number(uint64(more))))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"spamsensor/sensor/lang"
 	"spamsensor/sensor/verdict"
 )
 
@@ -21,11 +22,14 @@ type Options struct {
 	All bool
 	// Zone is the time zone of the times; nil is UTC.
 	Zone *time.Location
+	// Lang is the language; nil is English.
+	Lang *lang.Printer
 }
 
 // Text writes a report for a terminal.
 func (m *Model) Text(out io.Writer, o Options) {
-	p := &printer{out: out, color: o.Color, width: defaultWidth, all: o.All, zone: time.UTC}
+	p := &printer{out: out, color: o.Color, width: defaultWidth, all: o.All, zone: time.UTC,
+		tr: o.Lang}
 	if o.Width > 0 {
 		p.width = min(max(o.Width, minWidth), maxWidth)
 	}
@@ -37,7 +41,7 @@ func (m *Model) Text(out io.Writer, o Options) {
 	p.writeFindings(m)
 	if p.shortened {
 		p.line("")
-		p.line("<...@domain>: the local part is not kept (evidence.mail_from)")
+		p.line(p.tr.Text("<...@domain>: the local part is not kept (evidence.mail_from)"))
 	}
 	p.ignoredFindings(m.Ignored)
 	p.mailServers(m.Servers)
@@ -45,8 +49,8 @@ func (m *Model) Text(out io.Writer, o Options) {
 	p.withdrawn(m.Withdrawn)
 	p.limits(m)
 	if len(m.Unused) > 0 {
-		p.section("Settings without effect")
-		p.item(fmt.Sprintf("They had no effect on this capture, so they may be wrong or out of "+
+		p.section(p.tr.Text("Settings without effect"))
+		p.item(p.tr.Sprintf("They had no effect on this capture, so they may be wrong or out of "+
 			"date: %s", strings.Join(m.Unused, ", ")))
 	}
 	p.hints(m.Hints)
@@ -57,37 +61,38 @@ func (p *printer) input(m *Model) {
 	in := &m.Input
 	names := in.Names
 	if len(names) > 3 {
-		names = append(slices.Clone(names[:3]), fmt.Sprintf("and %d more", len(in.Names)-3))
+		names = append(slices.Clone(names[:3]), p.tr.Sprintf("and %d more", len(in.Names)-3))
 	}
 	p.field("Input",
-		fmt.Sprintf("%s: %s packets, %s", strings.Join(names, ", "), grouped(in.Frames),
-			bytesText(in.Bytes)))
+		p.tr.Sprintf("%s: %s packets, %s", strings.Join(names, ", "), p.number(in.Frames),
+			p.bytes(in.Bytes)))
 	first, last := m.Period.First, m.Period.Last
 	switch {
 	case first > 0 && first == last && in.Frames > 1:
-		p.field("Period", "all packets have the time "+p.clock(first)+": the capture has no "+
-			"times, and what is said of durations and rates is not known")
+		p.field("Period", p.tr.Sprintf("all packets have the time %s: the capture has no times, "+
+			"and what is said of durations and rates is not known", p.clock(first)))
 	case first > 0:
 		p.field("Period", p.period(first, last))
 	}
 	s := in.Took.Seconds()
 	p.field("Read in",
-		fmt.Sprintf("%.2f s (%s packets/s)", s, grouped(uint64(float64(in.Frames)/max(s, 1e-6)))))
+		p.tr.Sprintf("%.2f s (%s packets/s)", s, p.number(uint64(float64(in.Frames)/max(s, 1e-6)))))
 	for _, problem := range in.Problems {
-		p.field("Unread", problem)
+		p.field("Unread", p.tr.Sentence(problem))
 	}
 	if in.Refused > 0 {
 		p.field("Refused",
-			fmt.Sprintf("%s packets could not be decoded: %s", grouped(in.Refused),
+			p.tr.Sprintf("%s packets could not be decoded: %s", p.number(in.Refused),
 				strings.Join(in.RefusedBy, ", ")))
 	}
 	if in.Drops > 0 {
-		p.field("Lost", fmt.Sprintf("%s packets were dropped while capturing", grouped(in.Drops)))
+		p.field("Lost", p.tr.Sprintf("%s packets were dropped while capturing",
+			p.number(in.Drops)))
 	}
-	p.field("Frames", in.Account)
+	p.field("Frames", p.tr.Sentence(in.Account))
 	if in.Loss > 0.005 {
 		p.field("Loss",
-			fmt.Sprintf("about %.1f %% of the bytes of mail connections are missing from the "+
+			p.tr.Sprintf("about %.1f %% of the bytes of mail connections are missing from the "+
 				"capture",
 				100*in.Loss))
 	}
@@ -100,7 +105,7 @@ func (p *printer) period(first, last Time) string {
 	s := fmt.Sprintf("%s %s, %s", p.span(first, last), zone,
 		time.Duration(last-first).Round(time.Second))
 	if offset != 0 {
-		s += fmt.Sprintf(". All times below are %s (UTC%s); those of events are UTC", zone,
+		s += p.tr.Sprintf(". All times below are %s (UTC%s); those of events are UTC", zone,
 			a.Format("-07:00"))
 	}
 	return s
@@ -112,27 +117,19 @@ func (p *printer) origin(m *Model) {
 	if m.Version == "" {
 		return
 	}
-	p.section("This report")
-	settings := "no settings"
+	p.section(p.tr.Text("This report"))
+	settings := p.tr.Text("no settings")
 	if len(in.Settings) > 0 {
-		settings = "with " + strings.Join(in.Settings, " ")
+		settings = p.tr.Sprintf("with %s", strings.Join(in.Settings, " "))
 	}
 	p.item(fmt.Sprintf("spamsensor %s, %s", m.Version, settings))
 	for i, s := range in.Sums {
 		if i == 3 && !p.all {
-			p.item(fmt.Sprintf("and of %d more files: with -v", len(in.Sums)-i))
+			p.item(p.tr.Sprintf("and of %d more files: with -v", len(in.Sums)-i))
 			break
 		}
-		p.item(fmt.Sprintf("SHA-256 of %s: %s", s.Name, s.SHA256))
+		p.item(p.tr.Sprintf("SHA-256 of %s: %s", s.Name, s.SHA256))
 	}
-}
-
-// counted is a number with its noun.
-func counted[N uint32 | int](n N, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return grouped(uint64(n)) + " " + noun + "s"
 }
 
 // fewHosts is how many hosts without a finding have their destinations written in full.
@@ -174,17 +171,17 @@ func (p *printer) table(title string, list []*Host, beyond int) {
 	if len(rows) == 0 {
 		return
 	}
-	p.section(fmt.Sprintf("%s (%s)", title, grouped(uint64(n))))
+	p.section(fmt.Sprintf("%s (%s)", p.tr.Text(title), p.number(uint64(n))))
 	var cells [][]string
 	for _, h := range rows {
-		level := h.Level
-		if level == verdict.NoLevel.String() {
+		level := p.tr.Text(h.Level)
+		if h.Level == verdict.NoLevel.String() {
 			level = "-"
 		}
 		c := &h.Counts
-		cells = append(cells, []string{h.IP.String(), grouped(uint64(c.Attempts)),
-			grouped(uint64(c.DestNets)), grouped(uint64(c.Sessions)), grouped(c.Failed()),
-			grouped(uint64(c.Messages)), grouped(c.Refusals()), level, target(h)})
+		cells = append(cells, []string{h.IP.String(), p.number(uint64(c.Attempts)),
+			p.number(uint64(c.DestNets)), p.number(uint64(c.Sessions)), p.number(c.Failed()),
+			p.number(uint64(c.Messages)), p.number(c.Refusals()), level, target(h)})
 	}
 	p.columns([]column{{name: "host"}, {name: "attempts", right: true},
 		{name: "networks", right: true, drop: 2}, {name: "sessions", right: true, drop: 4},
@@ -194,12 +191,12 @@ func (p *printer) table(title string, list []*Host, beyond int) {
 	if len(rows) <= fewHosts { // else the column must do
 		for _, h := range rows {
 			if to := destinations(h); to != "" {
-				p.item(fmt.Sprintf("%s sends mostly to %s", h.IP, to))
+				p.item(p.tr.Sprintf("%s sends mostly to %s", h.IP, to))
 			}
 		}
 	}
 	if more := n - len(rows); more > 0 {
-		p.line(fmt.Sprintf("   and %s more: all are in the events", grouped(uint64(more))))
+		p.line(p.tr.Sprintf("   and %s more: all are in the events", p.number(uint64(more))))
 	}
 }
 
@@ -208,7 +205,7 @@ func (p *printer) limits(m *Model) {
 	var items []string
 	add := func(n uint64, format string) {
 		if n > 0 {
-			items = append(items, fmt.Sprintf(format, grouped(n)))
+			items = append(items, p.tr.Sprintf(format, p.number(n)))
 		}
 	}
 	l := &m.Limits
@@ -218,12 +215,12 @@ func (p *printer) limits(m *Model) {
 	add(l.Gaps, "gaps, bytes that were sent but are not in the capture: %s")
 	add(l.Midstream, "%s connections had begun before the capture")
 	for _, h := range m.Health {
-		items = append(items, h.Text)
+		items = append(items, p.tr.Sentence(h.Text))
 	}
 	if len(items) == 0 {
 		return
 	}
-	p.section("What could not be judged")
+	p.section(p.tr.Text("What could not be judged"))
 	for _, s := range items {
 		p.item(s)
 	}
@@ -233,41 +230,33 @@ func (p *printer) hints(hints []string) {
 	if len(hints) == 0 {
 		return
 	}
-	p.section("Run again with")
+	p.section(p.tr.Text("Run again with"))
 	for _, h := range hints {
-		p.item(h)
+		p.item(p.tr.Sentence(h))
 	}
 }
 
 // short is a duration for a reader.
-func short(ns int64) string {
+func (p *printer) short(ns int64) string {
 	d := time.Duration(ns)
 	switch {
 	case d < time.Second:
-		return fmt.Sprintf("%.0f ms", float64(d)/1e6)
+		return p.tr.Sprintf("%.0f ms", float64(d)/1e6)
 	case d < time.Minute:
-		return fmt.Sprintf("%.1f s", d.Seconds())
+		return p.tr.Sprintf("%.1f s", d.Seconds())
 	}
 	return d.Round(time.Second).String()
 }
 
-// grouped is a number with its thousands set apart.
-func grouped(n uint64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-func bytesText(n uint64) string {
+// bytes is a number of bytes.
+func (p *printer) bytes(n uint64) string {
 	f := float64(n)
 	for _, unit := range []string{"bytes", "kB", "MB", "GB"} {
 		if f < 1000 || unit == "GB" {
 			if unit == "bytes" {
-				return fmt.Sprintf("%d bytes", n)
+				return p.tr.Sprintf("%d bytes", n)
 			}
-			return fmt.Sprintf("%.1f %s", f, unit)
+			return p.tr.Sprintf("%.1f "+unit, f)
 		}
 		f /= 1000
 	}
