@@ -177,7 +177,8 @@ func (a *app) analyse(ctx context.Context, names []string) (status.Getter, error
 
 // text prints answers.
 func (a *app) text() *status.Text {
-	return &status.Text{Out: a.stdout, Width: terminalWidth(a.stdout), Zone: time.Local}
+	return &status.Text{Out: a.stdout, Width: terminalWidth(a.stdout), Zone: time.Local,
+		Lang: a.printer()}
 }
 
 // asJSON asks for a path, and prints the answer as JSON if -o says so. It reports whether it did.

@@ -20,7 +20,7 @@ func (c *config) declared(addr netip.Addr) []status.Declaration {
 		if a, err := netip.ParseAddr(s.IP); err == nil && a.Unmap() == addr {
 			text := "it is declared as a mail server"
 			if s.Role != "" && s.Role != "mailserver" {
-				text = "it is declared with the role " + s.Role
+				text = fmt.Sprintf("it is declared with the role %s", s.Role)
 			}
 			add("smtp_servers", i, text)
 			break
@@ -34,11 +34,12 @@ func (c *config) declared(addr netip.Addr) []status.Declaration {
 	}
 	for i, x := range c.engine.Ignore {
 		if x.Net.Contains(addr) && !isOver(x.Until) {
-			end := ""
+			text := fmt.Sprintf("its findings are for information: %s", printable(x.Why))
 			if x.Until != 0 {
-				end = " until " + lastDay(x.Until)
+				text = fmt.Sprintf("its findings are for information until %s: %s",
+					lastDay(x.Until), printable(x.Why))
 			}
-			add("ignore", i, "its findings are for information"+end+": "+printable(x.Why))
+			add("ignore", i, text)
 			break
 		}
 	}

@@ -258,7 +258,7 @@ func (a *app) printDoctor(r *doctor.Report, format string) error {
 		err = e.Encode(r)
 	case "human":
 		err = r.Text(a.stdout, doctor.TextOptions{Width: terminalWidth(a.stdout),
-			Color: a.useColor(a.stdout)})
+			Color: a.useColor(a.stdout), Lang: a.printer()})
 	}
 	switch {
 	case err != nil:

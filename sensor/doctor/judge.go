@@ -110,8 +110,8 @@ func (e *exam) judgePromiscuous() Line {
 	if e.link.Promiscuous || e.link.MAC == [6]byte{} { // a tunnel has no other stations
 		return l
 	}
-	l.Measured = "it is not promiscuous while the sensor listens; " +
-		of(e.counts.Foreign, e.counts.Unicast, "unicast frames were for other stations")
+	l.Measured = fmt.Sprintf("it is not promiscuous while the sensor listens; %s",
+		of(e.counts.Foreign, e.counts.Unicast, "unicast frames were for other stations"))
 	l.Commands = []string{"sudo ip link set " + event.Escape(e.link.Name, 64) + " promisc on"}
 	l.Do = "Let the sensor set the promiscuous mode (it needs CAP_NET_RAW), or set it." + e.guest()
 	if e.counts.Foreign > 0 {
@@ -127,10 +127,10 @@ func (e *exam) guest() string {
 	if !e.link.virtual() {
 		return ""
 	}
-	return " The interface is virtual (" + event.Escape(e.link.Driver, 32) + "): the hypervisor " +
-		"has to pass the frames of others. VMware: port group, promiscuous mode: accept. " +
-		"Hyper-V: port mirroring mode: destination. Linux bridge: ageing time 0, or tc mirred. " +
-		"AWS: VPC traffic mirroring."
+	return fmt.Sprintf(" The interface is virtual (%s): the hypervisor has to pass the frames of "+
+		"others. VMware: port group, promiscuous mode: accept. Hyper-V: port mirroring mode: "+
+		"destination. Linux bridge: ageing time 0, or tc mirred. AWS: VPC traffic mirroring.",
+		event.Escape(e.link.Driver, 32))
 }
 
 // floods is the share of frames below which unicast frames of other stations are not a mirror: a

@@ -55,11 +55,11 @@ func (e *exam) judgeClock() []Line {
 	switch {
 	case e.cfg.Kind == Interface && now < written:
 		l.What = "The clock of this machine is wrong."
-		l.Measured = "it shows " + time.Unix(0, now).UTC().Format(time.DateOnly)
+		l.Measured = fmt.Sprintf("it shows %s", time.Unix(0, now).UTC().Format(time.DateOnly))
 	case c.OddTimes > 0:
 		l.What = "Frames have impossible times."
 		l.Measured = of(c.OddTimes, e.frames, "frames are from before 1994 or from the future") +
-			"; the first is from " + event.Timestamp(e.first)
+			fmt.Sprintf("; the first is from %s", event.Timestamp(e.first))
 	case c.Backwards > 0:
 		l.What = "The times of frames go backwards."
 		l.Measured = fmt.Sprintf("jumps back by more than a second: %d", c.Backwards)
@@ -190,16 +190,19 @@ func (e *exam) judgeMachine() (lines []Line) {
 		return nil
 	}
 	for _, d := range m.Disks {
-		l := Line{Check: "disk", Level: Good, What: "There is room for the " + d.Purpose + ".",
+		l := Line{Check: "disk", Level: Good,
+			What: fmt.Sprintf("There is room for the %s.", d.Purpose),
 			Measured: fmt.Sprintf("%s free of %s at %s", size(d.Free), size(d.Size),
 				event.Escape(d.Path, 256))}
 		switch {
 		case d.Err != nil:
-			l.Level, l.What = Limits, "The directory of the "+d.Purpose+" cannot be used."
+			l.Level = Limits
+			l.What = fmt.Sprintf("The directory of the %s cannot be used.", d.Purpose)
 			l.Measured = event.Escape(d.Path+": "+d.Err.Error(), 512)
 			l.Do = "Make the directory, or correct the configuration."
 		case d.Free < minFree && float64(d.Free) < minFreeShare*float64(d.Size):
-			l.Level, l.What = Limits, "The disk of the "+d.Purpose+" is nearly full."
+			l.Level = Limits
+			l.What = fmt.Sprintf("The disk of the %s is nearly full.", d.Purpose)
 			l.Do = "Make room, or choose another disk in the configuration."
 		}
 		lines = append(lines, l)

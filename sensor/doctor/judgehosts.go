@@ -43,17 +43,18 @@ func (e *exam) judgeHome() []Line {
 	}
 	if homes == 1 || e.anyHost(isHome) {
 		return []Line{{Check: "home", Level: Good, What: "Hosts of our networks are seen.",
-			Measured: "one host: " + e.networks(2, isHome)}}
+			Measured: fmt.Sprintf("one host: %s", e.networks(2, isHome))}}
 	}
 	l := Line{Check: "home", Level: Limits, remedy: otherSource,
 		What:     "No host of a private network is seen.",
 		Measured: fmt.Sprintf("%d addresses: %s", others, e.networks(6, anyone)),
-		Do: "If your hosts have public addresses, name their networks: " + e.homeOption() +
-			", or home_net in the configuration. Else mirror the inner side of the router."}
+		Do: fmt.Sprintf("If your hosts have public addresses, name their networks: %s, or "+
+			"home_net in the configuration. Else mirror the inner side of the router.",
+			e.homeOption())}
 	if e.cfg.HomeStated {
 		l.Level, l.What = Blind, "None of the home networks that were named is seen."
-		l.Do = "Mirror the port or the VLAN of these networks (the VLANs in the sample: " +
-			list(e.counts.VLANs, 4) + "), or correct home_net."
+		l.Do = fmt.Sprintf("Mirror the port or the VLAN of these networks (the VLANs in the "+
+			"sample: %s), or correct home_net.", list(e.counts.VLANs, 4))
 	}
 	return []Line{l}
 }
@@ -94,13 +95,13 @@ func (e *exam) judgeOneAddress(homes uint64) (Line, bool) {
 			addr, 100*share, h.peers)}
 	if h.routed() {
 		l.What = "The mirror is outside of NAT: all hosts have one address."
-		l.Measured += "; its packets came through a router (hop limits " + hops(h) + ")"
+		l.Measured += fmt.Sprintf("; its packets came through a router (hop limits %s)", hops(h))
 		l.Do = "The sensor sees that spam is sent, and not by which machine. Mirror the inner " +
 			"side of the router, where hosts have their own addresses."
 	} else {
 		l.What = "Only one machine of ours is seen."
-		l.Do = "If " + addr.String() + " is a router or firewall that translates addresses, " +
-			"mirror its inner side. Else mirror the port to the router, not that of one machine."
+		l.Do = fmt.Sprintf("If %s is a router or firewall that translates addresses, mirror its "+
+			"inner side. Else mirror the port to the router, not that of one machine.", addr)
 	}
 	return l, true
 }

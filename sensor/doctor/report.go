@@ -3,6 +3,8 @@ package doctor
 import (
 	"fmt"
 	"slices"
+
+	"spamsensor/sensor/lang"
 )
 
 // Level is how much a line limits the sensor.
@@ -148,13 +150,24 @@ func (r *Report) finish() {
 	}
 	switch worst {
 	case Blind:
-		r.Verdict, r.Summary = VerdictBlind, "The sensor cannot work here: "+lower(r.Lines[0].What)
+		r.Verdict = VerdictBlind
 	case Limits:
-		r.Verdict, r.Summary = VerdictUsable, "The sensor works with limits: "+
-			lower(r.Lines[0].What)
+		r.Verdict = VerdictUsable
 	default:
-		r.Verdict, r.Summary = VerdictGood, "The sensor sees what it needs."
+		r.Verdict = VerdictGood
 	}
+	r.Summary = r.summary(nil)
+}
+
+// summary is the verdict in a sentence.
+func (r *Report) summary(p *lang.Printer) string {
+	switch r.Verdict {
+	case VerdictBlind:
+		return p.Sprintf("The sensor cannot work here: %s", lower(p.Sentence(r.Lines[0].What)))
+	case VerdictUsable:
+		return p.Sprintf("The sensor works with limits: %s", lower(p.Sentence(r.Lines[0].What)))
+	}
+	return p.Text("The sensor sees what it needs.")
 }
 
 // lower makes the first letter of a sentence small, unless the word is an abbreviation.

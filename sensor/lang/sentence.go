@@ -27,7 +27,7 @@ type candidate struct {
 }
 
 // leastLetters is how many letters a format has at least that may be found in a sentence, unless it
-// writes numbers alone: "%s to %s" fits everywhere.
+// mostly writes numbers: "%s to %s" fits everywhere.
 const leastLetters = 4
 
 // newFormats indexes formats.
@@ -35,7 +35,7 @@ func newFormats(keys []string) *formats {
 	f := &formats{byWord: map[string][]*candidate{}}
 	for _, key := range keys {
 		c := &candidate{key: key, format: parse(key)}
-		letters, texts := 0, 0
+		letters, texts, numbers := 0, 0, 0
 		for i := range c.format {
 			p := &c.format[i]
 			c.literals += len(p.literal)
@@ -44,11 +44,15 @@ func newFormats(keys []string) *formats {
 					letters++
 				}
 			}
-			if p.verb != "" && !p.isNumber() {
+			switch {
+			case p.verb == "":
+			case p.isNumber():
+				numbers++
+			default:
 				texts++
 			}
 		}
-		if letters == 0 || texts > 0 && letters < leastLetters {
+		if letters == 0 || letters < leastLetters && texts > 0 && texts >= numbers {
 			continue
 		}
 		c.compile = sync.OnceValue(c.expression)
@@ -223,7 +227,7 @@ func (p *Printer) arguments(f format, args []string, depth int) []string {
 // French some have another form.
 var separators = []struct{ english, french string }{
 	{"; ", "\u00a0; "}, {": ", "\u00a0: "}, {", and ", " et "}, {", ", ", "}, {" and ", " et "},
-	{" to ", " vers "},
+	{" to ", " vers "}, {" in ", " en "},
 }
 
 // clauses translates the clauses, items of lists and parentheses that are known of a sentence that

@@ -11,6 +11,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/lang"
 )
 
 // The answers as text for a terminal. Texts from the wire are in the events that answers hold, and
@@ -21,9 +22,21 @@ type Text struct {
 	Out   io.Writer
 	Width int // columns; zero means 100
 	Zone  *time.Location
+	Lang  *lang.Printer // nil is English
 }
 
-func (t *Text) printf(format string, args ...any) { fmt.Fprintf(t.Out, format, args...) }
+// say prints a translated text.
+func (t *Text) say(format string, args ...any) {
+	fmt.Fprint(t.Out, t.Lang.Sprintf(format, args...))
+}
+
+// labelled prints a line with a label.
+func (t *Text) labelled(label, s string) {
+	fmt.Fprintf(t.Out, "%-*s%s\n", margin, t.Lang.Text(label), s)
+}
+
+// margin is the width of the labels.
+const margin = 14
 
 func (t *Text) time(at time.Time) string {
 	if at.IsZero() {
@@ -42,7 +55,6 @@ func (t *Text) short(at time.Time) string {
 
 // wrapped prints a text with a label, in lines of the width.
 func (t *Text) wrapped(label, s string) {
-	const margin = 14
 	width := t.Width
 	if width < 40 {
 		width = 100
@@ -52,56 +64,59 @@ func (t *Text) wrapped(label, s string) {
 		if i > 0 {
 			label = ""
 		}
-		t.printf("%-*s%s\n", margin, label, strings.TrimRight(l, " "))
+		t.labelled(label, strings.TrimRight(l, " "))
 	}
 }
 
 // PrintStatus prints the state of a sensor: first a sentence that says whether it works.
 func (t *Text) PrintStatus(s *Status) {
-	t.wrapped("Sensor", s.Sentence())
-	t.printf("%-14sspamsensor %s, %s", "Version", s.Version, s.Sensor)
+	p := t.Lang
+	t.wrapped("Sensor", p.Sentence(s.Sentence()))
+	version := fmt.Sprintf("spamsensor %s, %s", s.Version, s.Sensor)
 	if s.PID != 0 {
-		t.printf(", process %d, up %s", s.PID, s.Now.Sub(s.Started).Round(time.Second))
+		version += p.Sprintf(", process %d, up %s", s.PID,
+			s.Now.Sub(s.Started).Round(time.Second))
 	}
-	t.printf("\n")
+	t.labelled("Version", version)
 	for i := range s.Interfaces {
 		in := &s.Interfaces[i]
-		line := fmt.Sprintf("%s: %d frames, %d dropped", in.Name, in.Frames,
+		line := p.Sprintf("%s: %d frames, %d dropped", in.Name, in.Frames,
 			in.KernelDrops+in.InterfaceDrops)
 		if in.Method != "" {
 			line += ", " + in.Method
 		}
 		if in.Problem != "" {
-			line += "; the interface " + in.Problem
+			line += p.Sprintf("; the interface %s", p.Text(in.Problem))
 		}
 		t.wrapped("Interface", line)
 	}
-	t.wrapped("Traffic", fmt.Sprintf("%d frames, %d of them refused; %d attempts, %d sessions "+
+	t.wrapped("Traffic", p.Sprintf("%d frames, %d of them refused; %d attempts, %d sessions "+
 		"(%d seen both ways); latest packet %s", s.Frames, s.Refused, s.Attempts, s.Sessions,
 		s.SeenBoth, t.time(s.LastPacket)))
-	t.wrapped("Hosts", fmt.Sprintf("%d in the table, %d judged, %d evicted; %d connections",
+	t.wrapped("Hosts", p.Sprintf("%d in the table, %d judged, %d evicted; %d connections",
 		s.Sources.Active, s.Hosts.Active, s.Sources.Evicted+s.Hosts.Evicted, s.Flows.Active))
-	t.wrapped("Memory", fmt.Sprintf("%d MiB of the process; tables %d of %d MiB", s.Resident>>20,
+	t.wrapped("Memory", p.Sprintf("%d MiB of the process; tables %d of %d MiB", s.Resident>>20,
 		s.Memory>>20, s.MemCap>>20))
 	var dropped uint64
 	for _, n := range s.Output.Dropped {
 		dropped += n
 	}
 	if s.Output.File != "" {
-		t.wrapped("Events", fmt.Sprintf("%d written to %s, %d lost", s.Output.Written,
+		t.wrapped("Events", p.Sprintf("%d written to %s, %d lost", s.Output.Written,
 			s.Output.File, dropped))
 	}
 	if s.Config.File != "" || !s.Config.Good {
-		state := "loaded " + t.time(s.Config.Loaded)
+		state := p.Sprintf("loaded %s", t.time(s.Config.Loaded))
 		if !s.Config.Good {
-			state = "the file is wrong, the former settings are in force: " + s.Config.Error
+			state = p.Sprintf("the file is wrong, the former settings are in force: %s",
+				p.Sentence(s.Config.Error))
 		}
 		t.wrapped("Settings", strings.TrimSpace(s.Config.File+" "+state))
 	}
 	for i := range s.Health {
 		h := &s.Health[i]
-		t.wrapped("Problem", fmt.Sprintf("%s (%s, since %s). %s", h.Text, h.Check, t.time(h.Since),
-			h.Hint))
+		t.wrapped("Problem", p.Sprintf("%s (%s, since %s). %s", p.Sentence(h.Text), h.Check,
+			t.time(h.Since), p.Sentence(h.Hint)))
 	}
 }
 
@@ -109,21 +124,21 @@ func (t *Text) PrintStatus(s *Status) {
 func (t *Text) PrintNotices(n *Notices) {
 	for i := range n.Channels {
 		c := &n.Channels[i]
-		line := fmt.Sprintf("%s: %d sent", c.Name, c.Sent)
+		line := t.Lang.Sprintf("%s: %d sent", c.Name, c.Sent)
 		if !c.LastSent.IsZero() {
-			line += ", the last one " + t.time(c.LastSent)
+			line += t.Lang.Sprintf(", the last one %s", t.time(c.LastSent))
 		}
-		t.wrapped("Notices", fmt.Sprintf("%s; %d wait, %d attempts failed, %d given up", line,
+		t.wrapped("Notices", t.Lang.Sprintf("%s; %d wait, %d attempts failed, %d given up", line,
 			c.Waiting, c.Failed, c.GivenUp))
 	}
 	if n.Problem != "" {
-		t.wrapped("Problem", n.Problem+". "+n.Hint)
+		t.wrapped("Problem", t.Lang.Sentence(n.Problem+". "+n.Hint))
 	}
 	for i := range n.Channels {
 		c := &n.Channels[i]
 		if !c.FailingSince.IsZero() {
-			t.wrapped("Problem", fmt.Sprintf("%s fails since %s: %s. spamsensor notify test tries "+
-				"each channel", c.Name, t.time(c.FailingSince), c.Error))
+			t.wrapped("Problem", t.Lang.Sprintf("%s fails since %s: %s. spamsensor notify test "+
+				"tries each channel", c.Name, t.time(c.FailingSince), t.Lang.Sentence(c.Error)))
 		}
 	}
 }
@@ -163,7 +178,12 @@ func events(lines []json.RawMessage) (list []Event) {
 	return list
 }
 
-func newTable(header ...any) table.Writer {
+// newTable begins a table.
+func (t *Text) newTable(names ...string) table.Writer {
+	var header table.Row
+	for _, name := range names {
+		header = append(header, t.Lang.Text(name))
+	}
 	w := table.NewWriter()
 	w.SetStyle(table.StyleLight)
 	w.Style().Options = table.OptionsNoBordersAndSeparators
@@ -174,12 +194,13 @@ func newTable(header ...any) table.Writer {
 
 // sources is a table of hosts.
 func (t *Text) sources(s *Sources) table.Writer {
-	w := newTable("host", "level", "role", "attempts", "sessions", "networks", "accepted",
+	w := t.newTable("host", "level", "role", "attempts", "sessions", "networks", "accepted",
 		"refused", "last seen")
 	for _, e := range events(s.Sources) {
 		if x := e.Source; x != nil {
-			w.AppendRow(table.Row{e.SrcIP, x.Level, x.Role, x.Attempts, x.Sessions, x.DestNets,
-				x.Messages, x.Rejected + x.RecipientsRejected, t.short(x.LastSeen)})
+			w.AppendRow(table.Row{e.SrcIP, t.Lang.Text(x.Level), t.Lang.Text(x.Role),
+				x.Attempts, x.Sessions, x.DestNets, x.Messages,
+				x.Rejected + x.RecipientsRejected, t.short(x.LastSeen)})
 		}
 	}
 	return w
@@ -187,59 +208,61 @@ func (t *Text) sources(s *Sources) table.Writer {
 
 // PrintSources prints a table of hosts, the worst first, as CSV if csv is set.
 func (t *Text) PrintSources(s *Sources, csv bool) {
-	w := t.sources(s)
 	if csv {
-		t.printf("%s\n", w.RenderCSV())
+		english := *t
+		english.Lang = nil
+		fmt.Fprintln(t.Out, english.sources(s).RenderCSV())
 		return
 	}
-	t.printf("%s\n", w.Render())
+	fmt.Fprintln(t.Out, t.sources(s).Render())
 	if n := s.Total - len(s.Sources); n > 0 {
-		t.printf("%d more hosts: --limit\n", n)
+		t.say("%d more hosts: --limit\n", n)
 	}
 }
 
 // PrintFindings prints a table of findings, the worst open ones first, as CSV if csv is set.
 func (t *Text) PrintFindings(l *FindingList, csv bool) {
-	w := newTable("severity", "level", "id", "state", "since")
+	w := t.newTable("severity", "level", "id", "state", "since")
 	for _, e := range events(l.Findings) {
 		f := e.Finding
 		switch {
 		case f != nil && csv:
-			w.AppendRow(table.Row{f.Severity, f.Level, f.ID, f.state(), t.time(f.FirstSeen),
+			w.AppendRow(table.Row{f.Severity, f.Level, f.ID, f.state(nil), t.time(f.FirstSeen),
 				e.SrcIP, f.Class, t.time(f.LastSeen), f.Counts.Attempts})
 		case f != nil:
-			w.AppendRow(table.Row{f.Severity, f.Level, f.ID, f.state(), t.short(f.FirstSeen)})
+			w.AppendRow(table.Row{t.Lang.Text(f.Severity), t.Lang.Text(f.Level), f.ID,
+				f.state(t.Lang), t.short(f.FirstSeen)})
 		}
 	}
 	if csv {
 		w.ResetHeaders()
 		w.AppendHeader(table.Row{"severity", "level", "id", "state", "since", "host", "class",
 			"last_seen", "attempts"})
-		t.printf("%s\n", w.RenderCSV())
+		fmt.Fprintln(t.Out, w.RenderCSV())
 		return
 	}
 	if len(l.Findings) == 0 {
-		t.printf("No finding.\n")
+		t.say("No finding.\n")
 		return
 	}
-	t.printf("%s\n", w.Render())
+	fmt.Fprintln(t.Out, w.Render())
 	if l.Forgotten > 0 {
-		t.printf("%d further findings are not kept here; the file of the events has them.\n",
+		t.say("%d further findings are not kept here; the file of the events has them.\n",
 			l.Forgotten)
 	}
 }
 
 // state is what became of a finding.
-func (f *Finding) state() string {
+func (f *Finding) state(p *lang.Printer) string {
 	switch {
 	case finding.Over(f.Action, f.CloseReason):
-		return "closed: " + f.CloseReason
+		return p.Sprintf("closed: %s", p.Text(f.CloseReason))
 	case f.Ignored != nil:
-		return "open, ignored: " + f.Ignored.Why
+		return p.Sprintf("open, ignored: %s", f.Ignored.Why)
 	case f.Ack != nil:
-		return "open, known to " + f.Ack.By
+		return p.Sprintf("open, known to %s", f.Ack.By)
 	}
-	return "open"
+	return p.Text("open")
 }
 
 // PrintExplanation prints what is known of a host, and its findings.
@@ -249,7 +272,7 @@ func (t *Text) PrintExplanation(x *Explanation) error {
 	}
 	for i, line := range x.Hosts {
 		if i > 0 {
-			t.printf("\n")
+			fmt.Fprintln(t.Out)
 		}
 		if err := t.printEvent(line, x.Declared); err != nil {
 			return err
@@ -270,12 +293,13 @@ func (t *Text) PrintExplanation(x *Explanation) error {
 // printUnseen prints what is known of a host that has done nothing.
 func (t *Text) printUnseen(x *Explanation) {
 	t.wrapped("Host", x.IP)
-	seen := "no connection of it to a mail port is known"
+	p := t.Lang
+	seen := p.Text("no connection of it to a mail port is known")
 	if !x.Since.IsZero() {
-		seen += fmt.Sprintf(", from %s to %s", t.time(x.Since), t.time(x.Until))
+		seen += p.Sprintf(", from %s to %s", t.time(x.Since), t.time(x.Until))
 	}
 	if x.Evicted > 0 {
-		seen += fmt.Sprintf("; %d hosts had to make room in the table, and it may be one of them",
+		seen += p.Sprintf("; %d hosts had to make room in the table, and it may be one of them",
 			x.Evicted)
 	}
 	t.wrapped("Seen", seen)
@@ -283,7 +307,7 @@ func (t *Text) printUnseen(x *Explanation) {
 	if x.Home {
 		home = "in a home network: it is judged when it sends"
 	}
-	t.wrapped("Network", home)
+	t.wrapped("Network", p.Text(home))
 	t.printDeclared("For it", x.Declared)
 }
 
@@ -296,7 +320,7 @@ func (t *Text) printDeclared(label string, list []Declaration) string {
 		if d.Line > 0 {
 			where += fmt.Sprintf(":%d", d.Line)
 		}
-		t.wrapped(label, fmt.Sprintf("%s (%s)", d.Text, where))
+		t.wrapped(label, fmt.Sprintf("%s (%s)", t.Lang.Sentence(d.Text), where))
 		label = ""
 	}
 	return label
@@ -311,7 +335,7 @@ func (t *Text) printEvent(line json.RawMessage, declared []Declaration) error {
 	if err := json.Unmarshal(line, &e); err != nil {
 		return err
 	}
-	f := e.Finding
+	p, f := t.Lang, e.Finding
 	if f == nil {
 		t.wrapped("Host", e.SrcIP)
 		t.printDeclared("For it", declared)
@@ -324,27 +348,27 @@ func (t *Text) printEvent(line json.RawMessage, declared []Declaration) error {
 	if len(e.VLAN) > 0 {
 		where += fmt.Sprintf(", VLAN %v", e.VLAN)
 	}
-	t.printf("%-14s%s (%s)\n", "Host", e.SrcIP, where)
+	t.labelled("Host", fmt.Sprintf("%s (%s)", e.SrcIP, where))
 	if f.ID != "" {
-		t.printf("%-14s%s, %s\n", "Finding", f.ID, f.state())
+		t.labelled("Finding", fmt.Sprintf("%s, %s", f.ID, f.state(p)))
 	}
-	judgement := fmt.Sprintf("%s %s, severity %s, score %.1f", f.Level,
-		strings.ReplaceAll(f.Class, "_", " "), f.Severity, f.Score)
+	judgement := p.Sprintf("%s, severity %s, score %.1f",
+		p.Sentence(f.Level+" "+strings.ReplaceAll(f.Class, "_", " ")), p.Text(f.Severity), f.Score)
 	if f.Level == "none" {
-		judgement = fmt.Sprintf("nothing that suffices for a finding, score %.1f (a finding "+
+		judgement = p.Sprintf("nothing that suffices for a finding, score %.1f (a finding "+
 			"begins at 0)", f.Score)
 	}
 	t.wrapped("Judged", judgement)
-	t.printf("%-14s%s to %s\n", "Seen", t.time(f.FirstSeen), t.time(f.LastSeen))
+	t.labelled("Seen", t.time(f.FirstSeen)+p.Text(" to ")+t.time(f.LastSeen))
 	if f.Action != finding.Explained {
-		t.printf("%-14s%s; spamsensor explain %s has the latest\n", "Counted until",
-			t.time(e.Timestamp), e.SrcIP)
+		t.labelled("Counted until", p.Sprintf("%s; spamsensor explain %s has the latest",
+			t.time(e.Timestamp), e.SrcIP))
 	}
 	if a := f.Ack; a != nil {
-		t.wrapped("Known", fmt.Sprintf("%s, %s: %s", a.By, t.time(a.At), a.Why))
+		t.wrapped("Known", p.Sprintf("%s, %s: %s", a.By, t.time(a.At), a.Why))
 	}
 	c := &f.Counts
-	t.wrapped("Counts", fmt.Sprintf("%d attempts to %d servers in %d networks: %d sessions, %d "+
+	t.wrapped("Counts", p.Sprintf("%d attempts to %d servers in %d networks: %d sessions, %d "+
 		"refused, %d unreachable, %d without an answer; %d messages accepted, %d rejected, %d "+
 		"deferred", c.Attempts, c.DestIPs, c.DestNets, c.Sessions, c.Refused, c.Unreachable,
 		c.Silent, c.Messages, c.Rejected, c.Deferred))
@@ -360,19 +384,19 @@ func (t *Text) printEvent(line json.RawMessage, declared []Declaration) error {
 			if r.Weight < 0 == against {
 				continue
 			}
-			t.wrapped(label, fmt.Sprintf("%+.1f  %s (%s: %.4g, threshold %.4g)", r.Weight, r.Text,
-				r.Code, r.Value, r.Threshold))
+			t.wrapped(label, p.Sprintf("%+.1f  %s (%s: %.4g, threshold %.4g)", r.Weight,
+				p.Sentence(r.Text), r.Code, r.Value, r.Threshold))
 			label = ""
 		}
 	}
 	for i, b := range f.Blind {
-		t.wrapped([]string{"Not seen", ""}[min(i, 1)], b)
+		t.wrapped([]string{"Not seen", ""}[min(i, 1)], p.Sentence(b))
 	}
 	if len(f.Evidence) > 0 {
-		t.wrapped("Proof", "session events "+strings.Join(f.Evidence, ", "))
+		t.wrapped("Proof", p.Sprintf("session events %s", strings.Join(f.Evidence, ", ")))
 	}
 	if f.Advice != "" {
-		t.wrapped("Do", f.Advice)
+		t.wrapped("Do", p.Sentence(f.Advice))
 	}
 	return nil
 }
@@ -381,7 +405,7 @@ func (t *Text) printEvent(line json.RawMessage, declared []Declaration) error {
 func (t *Text) printFindingsOf(lines []json.RawMessage) {
 	for _, e := range events(lines) {
 		if f := e.Finding; f != nil {
-			t.wrapped("Finding", f.ID+", "+f.state())
+			t.wrapped("Finding", f.ID+", "+f.state(t.Lang))
 		}
 	}
 }
