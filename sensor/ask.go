@@ -46,6 +46,8 @@ func (a *app) askCommands() []*cobra.Command {
 		a.reloadCommand(),
 		a.ignoreCommand(),
 		a.rulesCommand(),
+		a.playbookCommand(),
+		a.verifyCommand(),
 		a.askCommand("explain IP", "Print what speaks for and against a host",
 			"  spamsensor explain 10.20.4.37\n  spamsensor explain 10.20.4.37 -r monday.pcap.gz",
 			wantOne("the IP address of a host"), a.printExplanation),

@@ -22,6 +22,7 @@ import (
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/event"
 	"spamsensor/sensor/status"
+	"spamsensor/sensor/timeline"
 )
 
 // controlConfig says where a running sensor answers.
@@ -251,6 +252,9 @@ func (q *questions) Explain(ip string) (*status.Explanation, error) {
 			w.Finding(f)
 		}
 	})...)
+	times := q.attemptsOf(addr)
+	x.Minutes = bins(times.Minutes, timeline.Minute)
+	x.Hours = bins(times.Hours, timeline.Hour)
 	return x, nil
 }
 

@@ -14,7 +14,7 @@ var allowed = map[string]struct {
 	imports []string
 	why     string
 }{
-	"sensor": {[]string{"sensor/capture", "sensor/durable", "sensor/doctor", "sensor/engine", "sensor/frame", "sensor/html", "sensor/lang", "sensor/peer", "sensor/event", "sensor/report", "sensor/sandbox", "sensor/state", "sensor/status", "sensor/setup", "sensor/serve", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname", "sensor/notify", "sensor/reputation", "sensor/rules", "sensor/rules/verify"}, "the command puts the parts together"},
+	"sensor": {[]string{"sensor/capture", "sensor/durable", "sensor/doctor", "sensor/engine", "sensor/frame", "sensor/html", "sensor/lang", "sensor/peer", "sensor/event", "sensor/report", "sensor/sandbox", "sensor/state", "sensor/status", "sensor/setup", "sensor/serve", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname", "sensor/notify", "sensor/reputation", "sensor/rules", "sensor/rules/verify", "sensor/playbook", "sensor/timeline"}, "the command puts the parts together"},
 	"bench": {[]string{"sensor/capture", "sensor/frame", "sensor/engine", "sensor/detect", "bench/campaign", "bench/campaign/reference", "sensor/verdict", "sensor/finding"},
 		"it measures the product as a whole, with traffic that it builds"},
 	"bench/corpus":             {nil, "it finds files for tests"},
@@ -47,6 +47,7 @@ var allowed = map[string]struct {
 	"sensor/lang":              {nil, "a translation does not depend on who reads it"},
 	"sensor/rules":             {[]string{"sensor/lang", "sensor/report", "sensor/verdict"}, "a rule rests on what the report says"},
 	"sensor/rules/verify":      {[]string{"sensor/lang", "sensor/rules"}, "it tries rules in a network that it makes, whatever they are made from"},
+	"sensor/playbook":          {[]string{"sensor/lang", "sensor/report", "sensor/timeline", "sensor/verdict"}, "what to do rests on what the report says"},
 	"sensor/timeline":          {nil, "when something happened does not depend on what it was"},
 	"sensor/inorder":           {nil, "an order does not depend on what is in it"},
 	"sensor/frame":             {nil, "a frame is bytes, a time and a link type"},

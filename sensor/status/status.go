@@ -176,6 +176,15 @@ type Explanation struct {
 	Until time.Time `json:"until,omitzero"`
 	// Evicted are hosts that had to make room for others in the table.
 	Evicted uint64 `json:"evicted"`
+	// Minutes and Hours are its attempts: of the last day by minute, of the last 31 by hour.
+	Minutes []Bin `json:"minutes,omitempty"`
+	Hours   []Bin `json:"hours,omitempty"`
+}
+
+// Bin is a count of the minute or the hour that begins at a time.
+type Bin struct {
+	At time.Time `json:"at"`
+	N  uint32    `json:"n"`
 }
 
 // Declaration is an entry of the configuration about a host, or about a network that it is in.

@@ -1,0 +1,220 @@
+package playbook
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"spamsensor/sensor/lang"
+	"spamsensor/sensor/report"
+	"spamsensor/sensor/verdict"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// at is a time of the tests, in minutes behind the first one.
+func at(minutes int64) report.Time {
+	return report.Time(time.Date(2026, 11, 30, 14, 0, 0, 0, time.UTC).UnixNano() + minutes*60e9)
+}
+
+// sample is a model with a finding of each class.
+func sample() *report.Model {
+	m := &report.Model{Version: "1", Period: report.Period{First: at(0), Last: at(600)}}
+	m.Site = report.Site{PublicIP: "203.0.113.77", Blocklists: []report.Blocklist{
+		{Name: "bl.spamcop.net", First: at(20), Last: at(30), Count: 2},
+		{Name: "zen.spamhaus.org", First: at(10), Last: at(50), Count: 40}}}
+	m.Servers = []report.Server{{IP: netip.MustParseAddr("192.0.2.25"), Declared: true}}
+	for c := range verdict.Classes {
+		f := report.Finding{ID: c.String() + "-10.20.4.37-1796047200", Class: c,
+			Title: "confirmed " + strings.ReplaceAll(c.String(), "_", " "), Severity: "critical", Open: true, OnLink: true,
+			LastSign: at(90), Egress: "open"}
+		f.Host = report.Host{IP: netip.MustParseAddr("10.20.4.37"), Role: "workstation", Level: "confirmed",
+			MAC: "3c:52:82:11:22:33", VLAN: []uint16{20}, First: at(0), Last: at(95),
+			Counts:       report.Counts{Attempts: 812, DestIPs: 640, DestNets: 410},
+			Ports:        []report.Port{{Port: 587, N: 12}, {Port: 25, N: 800}},
+			Destinations: []report.Destination{{Server: netip.MustParseAddrPort("192.0.2.25:25"), Name: "mail.example.org"}}}
+		f.Decided.At = at(2)
+		if c == verdict.NotSMTP {
+			f.Ports = f.Ports[1:]
+		}
+		if c >= verdict.OpenRelay || c == verdict.OnBlocklist {
+			f.IP, f.Role, f.Ports, f.Destinations = netip.MustParseAddr("192.0.2.25"), "mailserver", nil, nil
+			f.ID = c.String() + "-192.0.2.25-1796047200"
+		}
+		if c >= verdict.OpenRelay {
+			f.Proof = []report.Session{{Client: netip.MustParseAddr("198.51.100.9"), Server: netip.MustParseAddrPort("192.0.2.25:25"),
+				Helo: "evil.example", Start: at(40)}}
+		}
+		m.Findings = append(m.Findings, f)
+	}
+	return m
+}
+
+// TestGolden compares the playbook of each class with a file, in both languages.
+func TestGolden(t *testing.T) {
+	m := sample()
+	for c := range verdict.Classes {
+		for _, language := range []string{lang.English, lang.French} {
+			name := filepath.Join("testdata", c.String()+"."+language+".golden")
+			p := lang.New(language)
+			var b bytes.Buffer
+			x := New(m, &m.Findings[c], Options{Lang: p, Zone: time.UTC})
+			if err := x.Write(&b, Layout{Lang: p, Zone: time.UTC}); err != nil {
+				t.Fatal(err)
+			}
+			if *update {
+				if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(name)
+			if err != nil || b.String() != string(want) {
+				t.Errorf("%s (%v; -update writes it):\n%s", name, err, b.String())
+			}
+			if len(x.Steps) < 3 {
+				t.Errorf("%s has %d steps", c, len(x.Steps))
+			}
+		}
+	}
+}
+
+// TestHostile fills each text of a model with what a shell would run: none of it may be in a
+// command.
+func TestHostile(t *testing.T) {
+	const evil = "x'\"`$(touch /tmp/owned)`;|&\n\u202e<script>"
+	m := sample()
+	for i := range m.Findings {
+		f := &m.Findings[i]
+		f.Also = []netip.Addr{netip.MustParseAddr("fe80::1").WithZone("eth0;reboot"), netip.MustParseAddr("::ffff:10.1.2.3")}
+		f.Proof = append(f.Proof, report.Session{Client: netip.MustParseAddr("fe80::2%$(reboot)")})
+		class := f.Class
+		poison(reflect.ValueOf(f).Elem(), evil)
+		f.Class, f.Level = class, "confirmed"
+	}
+	poison(reflect.ValueOf(&m.Site).Elem(), evil)
+	poison(reflect.ValueOf(&m.Servers).Elem(), evil)
+	m.Site.Blocklists[0].Name = "zen.spamhaus.org" + evil
+	n := 0
+	for i := range m.Findings {
+		for _, s := range New(m, &m.Findings[i], Options{}).Steps {
+			for _, c := range s.Commands {
+				n++
+				for _, bad := range []string{"touch", "owned", "reboot", "script", "\u202e", "\n", "`"} {
+					if strings.Contains(c.Line, bad) {
+						t.Errorf("%s: %q", m.Findings[i].Class, c.Line)
+					}
+				}
+			}
+		}
+	}
+	if n < 100 {
+		t.Errorf("only %d commands were looked at", n)
+	}
+}
+
+// poison sets all texts in a value.
+func poison(v reflect.Value, text string) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(text)
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[netip.Addr]() || v.Type() == reflect.TypeFor[netip.AddrPort]() {
+			return
+		}
+		for i := range v.NumField() {
+			poison(v.Field(i), text)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			poison(v.Index(i), text)
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			poison(v.Elem(), text)
+		}
+	}
+}
+
+// TestSystems checks that --os leaves commands for other systems out, and no others.
+func TestSystems(t *testing.T) {
+	m := sample()
+	count := func(o Options) map[string]int {
+		n := map[string]int{}
+		for _, s := range New(m, &m.Findings[verdict.Spambot], o).Steps {
+			for _, c := range s.Commands {
+				n[c.OS]++
+			}
+		}
+		return n
+	}
+	all := count(Options{})
+	for _, os := range Systems {
+		some := count(Options{OS: os})
+		for place, n := range all {
+			want := n
+			if place != os && (place == windows || place == macos || place == linux) {
+				want = 0
+			}
+			if some[place] != want {
+				t.Errorf("--os %s: %d commands for %s, want %d", os, some[place], place, want)
+			}
+		}
+		if some[os] == 0 {
+			t.Errorf("--os %s: no command", os)
+		}
+	}
+}
+
+// TestLabels checks that each place of a command has a name.
+func TestLabels(t *testing.T) {
+	m := sample()
+	for i := range m.Findings {
+		for _, s := range New(m, &m.Findings[i], Options{}).Steps {
+			for _, c := range s.Commands {
+				if labels[c.OS] == "" {
+					t.Errorf("%s has no name", c.OS)
+				}
+			}
+		}
+	}
+}
+
+// TestJSON checks the form that other programs read.
+func TestJSON(t *testing.T) {
+	m := sample()
+	text, err := json.Marshal(New(m, &m.Findings[0], Options{}))
+	var x struct {
+		Finding, IP, Class string
+		Steps              []struct {
+			Title, Why string
+			Commands   []struct{ OS, Line string }
+		}
+	}
+	if err != nil || json.Unmarshal(text, &x) != nil || x.Finding == "" || x.IP != "10.20.4.37" || x.Class != "spambot" ||
+		len(x.Steps) < 5 || x.Steps[0].Title == "" || x.Steps[0].Why == "" || x.Steps[0].Commands[0].Line == "" {
+		t.Errorf("%v %s", err, text)
+	}
+}
+
+// TestFind checks that a finding is found by its id, and by an address of its machine.
+func TestFind(t *testing.T) {
+	m := sample()
+	m.Findings[0].Also = []netip.Addr{netip.MustParseAddr("2001:db8::5")}
+	for name, want := range map[string]string{"scanner-10.20.4.37-1796047200": "scanner-10.20.4.37-1796047200",
+		"10.20.4.37": m.Findings[0].ID, "::ffff:10.20.4.37": m.Findings[0].ID, "2001:db8::5": m.Findings[0].ID, "10.0.0.1": "", "x": ""} {
+		got := ""
+		if f := Find(m, name); f != nil {
+			got = f.ID
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
