@@ -121,7 +121,11 @@ func (c *Card) HoursPicture() template.HTML { return (&HostView{c.base, &c.Host}
 func (c *Card) LifePicture() template.HTML {
 	d := picture.LifeData{ID: fmt.Sprintf("life-%d", c.Number), Zone: c.zone,
 		Name: c.IP.String() + " " + c.lang.Sentence(c.Title), To: c.at(c.End)}
-	for _, s := range c.Story {
+	for i, s := range c.Story {
+		if i == len(c.Story)-1 && i > 0 && (c.CloseReason == "end_of_input" ||
+			c.CloseReason == "shutdown") {
+			break // nothing happened to the finding: the observation ended
+		}
 		d.Steps = append(d.Steps, picture.Step{At: c.at(s.At), Action: s.Action, Level: s.Level})
 	}
 	for _, p := range c.Periods {

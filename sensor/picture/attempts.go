@@ -90,7 +90,7 @@ func Attempts(p *lang.Printer, d AttemptsData) template.HTML {
 		v.AfterText = p.Text("no data")
 	}
 	f := &figure{ID: id, Title: title, Height: 208,
-		Unit: p.Sprintf("attempts in %s; times are %s", span(p, width), zoneName(from.In(zone)))}
+		Unit: p.Sprintf("attempts in %s; times are %s", span(p, width), zoneName(from, to, zone))}
 	v.marks(p, f, d.Marks, from, to, zone)
 	f.Body = execute("attempts", v)
 	at := from.Add(time.Duration(peak) * width).In(zone)
@@ -116,15 +116,15 @@ func Attempts(p *lang.Printer, d AttemptsData) template.HTML {
 	return draw(p, f)
 }
 
-// each is how many intervals make a column, so that there are no more than a number of columns.
+// each is how many intervals make a column, so that there are no more than a number of columns. So
+// many minutes divide an hour or a day, so many hours a day or a week.
 func (d *AttemptsData) each(n, columns int) int {
-	for _, each := range []int{1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720, 1440} {
-		// Of hours only those that divide a day.
-		if d.Width >= time.Hour && (each == 5 || each == 10 || each == 15 || each == 20 ||
-			each == 30 || each == 60) {
-			continue
-		}
-		if (n+each-1)/each < columns || each >= n {
+	rounds := []int{1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720, 1440}
+	if d.Width >= time.Hour {
+		rounds = []int{1, 2, 3, 4, 6, 12, 24, 48, 168}
+	}
+	for _, each := range rounds {
+		if (n+each-1)/each < columns {
 			return each
 		}
 	}

@@ -376,7 +376,7 @@ func (v *hostsView) keys(p *lang.Printer, f *figure) {
 		f.Keys = append(f.Keys, key{fill{Class: "others"}, "circle", p.Text("Other host")})
 	}
 	if len(v.more) > 0 {
-		f.Keys = append(f.Keys, key{fill{Class: "flagged"}, "", p.Text("More flagged hosts")})
+		f.Keys = append(f.Keys, key{fill{Class: "cell flagged"}, "", p.Text("More flagged hosts")})
 	}
 	for i, least := range shades {
 		class := fmt.Sprintf("cell cell%d", i+1)

@@ -67,7 +67,8 @@ func Hours(p *lang.Printer, d HoursData) template.HTML {
 	bounds := v.cells(p, days, most)
 	f := &figure{ID: id, Title: title, Height: v.Bottom + 18,
 		Class: "labels",
-		Unit:  p.Sprintf("attempts by hour of the day; times are %s", zoneName(days[0].at))}
+		Unit: p.Sprintf("attempts by hour of the day; times are %s",
+			zoneName(days[0].at, days[len(days)-1].at, zone))}
 	f.Body = execute("hours", v)
 	f.Says = p.Sprintf("%s on %s, in %d of the 24 hours of the day. Most are %s on %s.",
 		p.Plural(sum, "attempt", "attempts"), p.Plural(uint64(len(days)), "day", "days"), len(used),

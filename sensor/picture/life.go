@@ -24,8 +24,11 @@ type LifeData struct {
 // Step is an event of a finding. Level is suspect, likely or confirmed.
 type Step struct {
 	At            time.Time
-	Action, Level string // opened, updated, closed, acknowledged
+	Action, Level string // opened, updated, acknowledged, suspended, resumed, closed
 }
+
+// watched reports whether the finding is open and the sensor runs after a step.
+func (s *Step) watched() bool { return s.Action != "closed" && s.Action != "suspended" }
 
 // Interval is a time in which signs came.
 type Interval struct{ From, To time.Time }
@@ -61,7 +64,7 @@ func Life(p *lang.Printer, d LifeData) template.HTML {
 	v.SignsLabel, v.SessionsLabel = p.Text("Signs"), p.Text("Sessions")
 	f := &figure{ID: id, Title: title, Height: 172,
 		Class: "labels",
-		Unit:  p.Sprintf("level of the finding; times are %s", zoneName(d.From.In(zone)))}
+		Unit:  p.Sprintf("level of the finding; times are %s", zoneName(d.From, d.To, zone))}
 	f.Table.Heads = []head{{p.Text("Time"), true}, {p.Text("Event"), true},
 		{p.Text("Details"), true}}
 	v.steps(p, f, &d)
@@ -167,20 +170,21 @@ var shapes = map[string]string{"opened": "triangle", "updated": "circle", "close
 
 // steps draws the line of the level, and a mark for each step.
 func (v *lifeView) steps(p *lang.Printer, f *figure, d *LifeData) {
+	if more := len(d.Steps) - maxSteps; more > 0 { // the first and the last ones are told
+		d.Steps = slices.Concat(d.Steps[:maxSteps/2], d.Steps[maxSteps/2+more:])
+		f.Notes = append(f.Notes, p.Sprintf("Not shown: %s.",
+			p.Plural(uint64(more), "more update", "more updates")))
+	}
 	used := map[string]bool{}
 	for i, s := range d.Steps {
-		if i >= maxSteps && i < len(d.Steps)-1 {
-			continue
-		}
 		shape := shapes[s.Action]
 		if shape == "" {
 			shape = "circle"
 		}
 		text := p.Text(s.Action)
 		x, y := v.share(s.At), v.y(s.Level)
-		if i > 0 {
-			before := v.y(d.Steps[i-1].Level)
-			if before != y {
+		if i > 0 && d.Steps[i-1].watched() {
+			if before := v.y(d.Steps[i-1].Level); before != y {
 				v.Risers = append(v.Risers, riser{percent(x), before, y})
 			}
 		}
@@ -188,8 +192,8 @@ func (v *lifeView) steps(p *lang.Printer, f *figure, d *LifeData) {
 		if i+1 < len(d.Steps) {
 			end = v.share(d.Steps[i+1].At)
 		}
-		v.Open = s.Action != "closed"
-		if v.EndY = y; v.Open || i+1 < len(d.Steps) {
+		v.Open, v.EndY = s.watched(), y
+		if v.Open {
 			v.Levels = append(v.Levels, bar{X: percent(x), X2: percent(end), Y: y})
 		}
 		v.Steps = append(v.Steps, stepView{percent(x), shape,
@@ -200,10 +204,6 @@ func (v *lifeView) steps(p *lang.Printer, f *figure, d *LifeData) {
 			used[s.Action] = true
 			f.Keys = append(f.Keys, key{fill{Class: "flagged"}, shape, text})
 		}
-	}
-	if more := len(d.Steps) - 1 - maxSteps; more > 0 {
-		f.Notes = append(f.Notes, p.Sprintf("Not shown: %s.",
-			p.Plural(uint64(more), "more update", "more updates")))
 	}
 }
 

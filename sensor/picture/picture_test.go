@@ -232,3 +232,69 @@ func TestExtremes(t *testing.T) {
 		}
 	}
 }
+
+// TestColumns checks how intervals are merged, and that nothing is lost or said twice.
+func TestColumns(t *testing.T) {
+	for _, c := range []struct {
+		n     int
+		width time.Duration
+		each  int
+	}{{1, time.Minute, 1}, {179, time.Minute, 1}, {180, time.Minute, 2}, {1440, time.Minute, 10}, {25, time.Hour, 1}, {744, time.Hour, 6}, {5000, time.Hour, 48}} {
+		d := AttemptsData{Start: start.Add(17 * time.Minute), Width: c.width, Rest: make([]uint32, c.n)}
+		for i := range d.Rest {
+			d.Rest[i] = uint32(i)
+		}
+		each := d.each(c.n, maxColumns)
+		lead := d.lead(paris, each)
+		columns := d.merge(lead, c.n, each)
+		sum := 0.0
+		for _, x := range columns {
+			sum += x.sum()
+		}
+		if each != c.each || len(columns) > maxColumns || sum != float64(c.n*(c.n-1)/2) {
+			t.Errorf("%d of %s: %d each, %d columns, a sum of %g", c.n, c.width, each, len(columns), sum)
+		}
+		if at := d.Start.Add(-time.Duration(lead) * c.width).In(paris); each > 1 && (at.Hour()*60+at.Minute())%(each*int(c.width/time.Minute))%1440 > int(c.width/time.Minute) {
+			t.Errorf("%d of %s: the first column begins at %s", c.n, c.width, at)
+		}
+	}
+}
+
+// TestDays checks that each hour is in its row, also where the clock is changed.
+func TestDays(t *testing.T) {
+	zone, err := time.LoadLocation("Europe/Paris")
+	if err != nil {
+		t.Skip(err)
+	}
+	var hours []HourCount
+	for i := range 72 { // around the 25th of October, which has 25 hours
+		hours = append(hours, HourCount{time.Date(2026, 10, 23, 22+i, 0, 0, 0, time.UTC), 1})
+	}
+	hours[0], hours[71] = hours[71], hours[0]
+	days, left := byDay(hours, zone)
+	if len(days) != 3 || left != 0 || days[0].at.Day() != 24 || days[1].counts[2] != 2 || days[1].counts[3] != 1 || days[2].counts[22] != 1 ||
+		days[2].counts[23] != 0 {
+		t.Errorf("%d left of %v", left, days)
+	}
+	days, left = byDay([]HourCount{{start, 1}, {start.AddDate(0, 0, 35), 2}, {start.AddDate(1, 0, 0), 3}}, zone)
+	if len(days) != 1 || left == 0 || days[0].counts[21] != 3 {
+		t.Errorf("%d left of %v", left, days)
+	}
+}
+
+// TestBand checks that the band is that of the detector: its edge has three deviations.
+func TestBand(t *testing.T) {
+	for _, c := range []struct{ n, usual, f float64 }{{60, 40, 1}, {10, 40, 3}, {150, 100, 7}} {
+		z := func(x float64) float64 { return 2 * (math.Sqrt(x+0.375) - math.Sqrt(c.usual+0.375)) / math.Sqrt(c.f) }
+		h := ServerHour{N: c.n, Known: true, Usual: c.usual, Z: z(c.n)}
+		f := 0.0
+		low, high := h.band(&f)
+		if math.Abs(f-c.f) > 1e-6 || math.Abs(z(high)-bandWidth) > 1e-6 || low > 0 && math.Abs(z(low)+bandWidth) > 1e-6 {
+			t.Errorf("%v: f %g, from %g to %g: z %g to %g", c, f, low, high, z(low), z(high))
+		}
+		batch := ServerHour{N: 1000, Known: true, Usual: c.usual}
+		if _, high := batch.band(&f); high != 1000 || math.Abs(f-c.f) > 1e-6 {
+			t.Errorf("a batch as usual: up to %g, f %g", high, f)
+		}
+	}
+}

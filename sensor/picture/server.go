@@ -38,15 +38,23 @@ const maxServerColumns = 336
 
 // band is the usual number of messages, from low to high, of an hour. The deviation is that of the
 // square roots (Anscombe): z = 2 (sqrt(x + 3/8) - sqrt(m + 3/8)) / sqrt(f). The overdispersion f
-// is computed from it; where z says nothing, it is that of the hour before.
+// is computed from it. Where z says nothing, or has another reason, as for a batch that recurs, f
+// is that of the hour before; zero is none. An hour that the detector finds usual is in its band.
 func (h *ServerHour) band(f *float64) (low, high float64) {
 	root := func(x float64) float64 { return math.Sqrt(max(0, x) + 0.375) }
-	if math.Abs(h.Z) > 0.05 {
-		*f = max(1, math.Pow(2*(root(h.N)-root(h.Usual))/h.Z, 2))
+	if math.Abs(h.Z) > 0.2 {
+		own := max(1, math.Pow(2*(root(h.N)-root(h.Usual))/h.Z, 2))
+		if *f == 0 || own < 10**f {
+			*f = own
+		}
 	}
-	half := bandWidth * math.Sqrt(*f) / 2
+	half := bandWidth * math.Sqrt(max(1, *f)) / 2
 	square := func(r float64) float64 { return max(0, r*math.Abs(r)-0.375) }
-	return square(root(h.Usual) - half), square(root(h.Usual) + half)
+	low, high = square(root(h.Usual)-half), square(root(h.Usual)+half)
+	if !h.outside() {
+		low, high = min(low, h.N), max(high, h.N)
+	}
+	return low, high
 }
 
 func (h *ServerHour) outside() bool { return h.Known && math.Abs(h.Z) > bandWidth }
@@ -70,7 +78,7 @@ func Server(p *lang.Printer, d ServerData) template.HTML {
 	from := hours[0].At
 	n := max(12, int(last.Sub(from)/time.Hour)+1)
 	v := &serverView{ID: id, Top: 12, Bottom: 162, Foot: 166, N: n}
-	most, f := 0.0, 1.0
+	most, f := 0.0, 0.0
 	lows, highs := make([]float64, len(hours)), make([]float64, len(hours))
 	for i := range hours {
 		most = max(most, hours[i].N)
@@ -84,7 +92,7 @@ func Server(p *lang.Printer, d ServerData) template.HTML {
 	v.Columns = timeline(p, zone, from, from.Add(time.Duration(n)*time.Hour))
 	v.draw(p, hours, lows, highs, top, zone)
 	g := &figure{ID: id, Title: title, Height: 184, Says: says(p, hours, zone),
-		Unit: p.Sprintf("messages an hour; times are %s", zoneName(from.In(zone)))}
+		Unit: p.Sprintf("messages an hour; times are %s", zoneName(from, last, zone))}
 	g.Body = execute("server", v)
 	g.Keys = []key{{fill{Class: "declared"}, "", p.Text("Messages")}}
 	if v.Band != "" {

@@ -134,11 +134,18 @@ func span(p *lang.Printer, d time.Duration) string {
 	return p.Sprintf("%d seconds", int(d/time.Second))
 }
 
-// zoneName is the name of the time zone at a time.
-func zoneName(t time.Time) string {
-	name, _ := t.Zone()
-	if name == "" || name[0] == '+' || name[0] == '-' {
-		return "UTC" + t.Format("-07:00")
+// zoneName is the name of the time zone between two times; both names if the clock is changed.
+func zoneName(from, to time.Time, zone *time.Location) string {
+	name := func(t time.Time) string {
+		s, _ := t.Zone()
+		if s == "" || s[0] == '+' || s[0] == '-' {
+			return "UTC" + t.Format("-07:00")
+		}
+		return s
 	}
-	return name
+	a, b := name(from.In(zone)), name(to.In(zone))
+	if a != b {
+		return a + "/" + b
+	}
+	return a
 }

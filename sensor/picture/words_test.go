@@ -51,7 +51,7 @@ func TestWords(t *testing.T) {
 	}
 	want := slices.Clone(months[:])
 	want = append(want, "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "Suspect", "Likely", "Confirmed",
-		"suspect", "likely", "confirmed", "opened", "updated", "closed", "acknowledged")
+		"suspect", "likely", "confirmed", "opened", "updated", "closed", "acknowledged", "suspended", "resumed")
 	for _, unit := range []string{"k", "M", "G"} {
 		want = append(want, "%d"+unit, "%.1f"+unit)
 	}
