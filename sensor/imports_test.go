@@ -14,7 +14,7 @@ var allowed = map[string]struct {
 	imports []string
 	why     string
 }{
-	"sensor": {[]string{"sensor/capture", "sensor/durable", "sensor/doctor", "sensor/engine", "sensor/frame", "sensor/html", "sensor/lang", "sensor/peer", "sensor/event", "sensor/report", "sensor/sandbox", "sensor/state", "sensor/status", "sensor/setup", "sensor/serve", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname", "sensor/notify", "sensor/reputation", "sensor/rules", "sensor/rules/verify", "sensor/playbook", "sensor/timeline"}, "the command puts the parts together"},
+	"sensor": {[]string{"sensor/capture", "sensor/durable", "sensor/doctor", "sensor/engine", "sensor/frame", "sensor/html", "sensor/lang", "sensor/peer", "sensor/event", "sensor/report", "sensor/sandbox", "sensor/state", "sensor/status", "sensor/setup", "sensor/serve", "sensor/top", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname", "sensor/notify", "sensor/reputation", "sensor/rules", "sensor/rules/verify", "sensor/playbook", "sensor/timeline"}, "the command puts the parts together"},
 	"bench": {[]string{"sensor/capture", "sensor/frame", "sensor/engine", "sensor/detect", "bench/campaign", "bench/campaign/reference", "sensor/verdict", "sensor/finding"},
 		"it measures the product as a whole, with traffic that it builds"},
 	"bench/corpus":             {nil, "it finds files for tests"},
@@ -29,6 +29,7 @@ var allowed = map[string]struct {
 	"sensor/event":             {[]string{"sensor/frame", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it writes verdicts and their evidence, however they came about"},
 	"sensor/report":            {[]string{"sensor/frame", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding", "sensor/timeline", "sensor/lang"}, "it prints verdicts"},
 	"sensor/html":              {[]string{"sensor/lang", "sensor/picture", "sensor/report", "sensor/verdict"}, "it shows a model, and knows nothing of how it came about"},
+	"sensor/top":               {[]string{"sensor/lang", "sensor/report", "sensor/status", "sensor/verdict"}, "it asks a sensor, and knows nothing of how it works"},
 	"sensor/status":            {[]string{"sensor/event", "sensor/finding", "sensor/verdict", "sensor/lang"}, "it answers with events, and knows no engine"},
 	"sensor/reputation":        {[]string{"sensor/event"}, "it asks the world, and knows nothing of the sensor"},
 	"sensor/notify":            {[]string{"sensor/event", "sensor/verdict", "sensor/durable"}, "it reads events from their file, and never meets the sensor"},
@@ -95,6 +96,9 @@ var home = map[string]struct{ where, why string }{ // where: one package, or sev
 	"golang.org/x/net/netutil":          {"sensor/status sensor/serve", "the same"},
 	"github.com/wneessen/go-mail":       {"sensor/notify", "only there is anybody told"},
 	"github.com/leonelquinteros/gotext": {"sensor/lang", "only there is anything translated"},
+	"github.com/rivo/tview":             {"sensor/top", "only there is a terminal drawn on"},
+	"github.com/gdamore/tcell/v2":       {"sensor/top", "the same"},
+	"github.com/rivo/uniseg":            {"sensor/top", "the same"},
 	"golang.org/x/text/language":        {"sensor/lang", "the same"},
 	"golang.org/x/text/message":         {"sensor/lang", "the same"},
 	"golang.org/x/text/number":          {"sensor/lang", "the same"},

@@ -23,6 +23,7 @@
 //	history.go, interfaces.go
 //	                      the commands that print a table
 //	control.go, ask.go    what a running sensor answers, and the commands that ask
+//	top.go                the command that shows the hosts live on a terminal
 //	language.go           the language of what people read
 //	readoutputs.go        the reports of read: HTML, JSON, CSV, text
 //	serve.go              the command that shows these answers over HTTP
@@ -169,7 +170,7 @@ func (a *app) command() *cobra.Command {
 	}
 	root.AddCommand(a.readCommand(), a.runCommand(), a.interfacesCommand(), a.historyCommand(),
 		a.checkCommand(), a.serveCommand(), a.notifyCommand(), a.reputationCommand(),
-		a.doctorCommand(), a.setupCommand(), a.versionCommand())
+		a.doctorCommand(), a.setupCommand(), a.topCommand(), a.versionCommand())
 	root.AddCommand(a.askCommands()...)
 	a.help(root)
 	return root

@@ -43,6 +43,8 @@ func TestUsage(t *testing.T) {
 		{"read -q --set limits.memory=10MX FILE", exitUsage, `"10MX" is not a size (try 64MiB)`},
 		{"read -q --set evidence.sessions_per_finding=-4 FILE", exitUsage, "-4 is no number of sessions"},
 		{"read -q -c " + over + " FILE", exitOK, "over.yaml:1:43: the exception for 10.0.0.1 ended with 2020-01-01"},
+		{"top", exitUsage, "top needs a terminal; for pipes and files there are: spamsensor sources"},
+		{"top -r FILE", exitUsage, "top needs a terminal"},
 		{"run -T -i lo", exitOK, ""},
 		{"run -T -i lo,lo", exitUsage, "lo is named twice"},
 		{"run -T -i none0", exitUsage, "there is no interface none0 (there are: "},
