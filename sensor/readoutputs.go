@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"spamsensor/sensor/durable"
@@ -137,12 +138,19 @@ func (a *app) writeOutput(name string, write func(io.Writer) error, check output
 	return nil
 }
 
-// writeTo writes to a device or a named pipe.
+// writeTo writes to a device or a named pipe. A pipe may lack a reader for a while, and its reader
+// may stop reading for as long as again: neither keeps the command from ending.
 func writeTo(name string, content []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	f, err := os.OpenFile(name, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	for end := time.Now().Add(pipeReaderWait); errors.Is(err, syscall.ENXIO) &&
+		time.Now().Before(end); {
+		time.Sleep(50 * time.Millisecond)
+		f, err = os.OpenFile(name, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	}
 	if err != nil {
 		return err
 	}
+	f.SetWriteDeadline(time.Now().Add(pipeReaderWait)) // a device may have none
 	_, err = f.Write(content)
 	return errors.Join(err, f.Close())
 }

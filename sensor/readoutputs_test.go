@@ -3,10 +3,13 @@ package main
 import (
 	"encoding/csv"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"spamsensor/sensor/report"
 )
@@ -36,6 +39,34 @@ func TestReadOutputs(t *testing.T) {
 	rows, err := csv.NewReader(strings.NewReader(readText(t, at("a.csv")))).ReadAll()
 	if err != nil || len(rows) != 1+m.HostCount || rows[1][0] != "192.168.77.66" {
 		t.Errorf("CSV %v: %v", rows, err)
+	}
+}
+
+// TestReadOutputToPipe: a report goes through a named pipe, and one that nobody reads does not keep
+// the command from ending.
+func TestReadOutputToPipe(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wait := pipeReaderWait
+	t.Cleanup(func() { pipeReaderWait = wait })
+	args := []string{"read", "testdata/bot.pcap", "-q", "--html", pipe}
+	pipeReaderWait = 100 * time.Millisecond
+	if code := run(t.Context(), args, nil, io.Discard, io.Discard); code != exitLost {
+		t.Errorf("without a reader: exit code %d, want %d", code, exitLost)
+	}
+	pipeReaderWait = wait
+	text := make(chan string)
+	go func() {
+		b, _ := os.ReadFile(pipe)
+		text <- string(b)
+	}()
+	if code := run(t.Context(), args, nil, io.Discard, io.Discard); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	if page := <-text; !strings.HasSuffix(page, "</html>\n") || !strings.Contains(page, "192.168.77.66") {
+		t.Errorf("%d bytes came through the pipe", len(page))
 	}
 }
 

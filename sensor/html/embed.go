@@ -7,10 +7,11 @@ import (
 )
 
 // maxData bounds the model inside a report, in bytes, so that a report stays small enough to send;
-// maxDataHosts bounds its hosts.
+// maxDataHosts and maxDataFindings bound its hosts and findings.
 const (
-	maxData      = 64 << 10
-	maxDataHosts = 200
+	maxData         = 64 << 10
+	maxDataHosts    = 200
+	maxDataFindings = 50
 )
 
 // LeftOut is what the model inside a report does not have.
@@ -25,7 +26,8 @@ func (l LeftOut) Any() bool { return l.Findings > 0 || l.Hosts > 0 || l.Minutes 
 // embedded is the model as JSON. If it is too big, it lacks the attempts by minute, then hosts and
 // findings, of which it keeps the worst; the model has fields that count them.
 func embedded(m *report.Model) (data []byte, left LeftOut, err error) {
-	findings, hosts := len(m.Findings), min(len(m.Hosts), maxDataHosts)
+	findings := min(len(m.Findings), maxDataFindings)
+	hosts := min(len(m.Hosts), maxDataHosts)
 	for {
 		small := *m
 		small.Findings, small.Hosts = m.Findings[:findings], m.Hosts[:hosts]
@@ -41,7 +43,8 @@ func embedded(m *report.Model) (data []byte, left LeftOut, err error) {
 		case !left.Minutes:
 			left.Minutes = true
 		default:
-			findings, hosts = findings*3/4, hosts*3/4
+			share := 0.95 * float64(maxData) / float64(len(data))
+			findings, hosts = int(float64(findings)*share), int(float64(hosts)*share)
 		}
 	}
 }

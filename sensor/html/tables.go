@@ -1,10 +1,8 @@
 package html
 
 import (
-	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"spamsensor/sensor/report"
 )
@@ -60,75 +58,44 @@ func (h *HostView) HasLink() bool { return h.links }
 func (h *HostView) Link() string { return "/host/" + h.IP.String() }
 
 // Target is the server that the host tries most often; empty if none stands out.
-func (h *HostView) Target() string {
-	if len(h.Destinations) == 0 {
-		return ""
-	}
-	d := &h.Destinations[0]
-	text := d.Server.String()
-	if d.Name != "" {
-		text = fmt.Sprintf("%s:%d", d.Name, d.Server.Port())
-	}
-	if more := len(h.Destinations) - 1; more > 0 {
-		text += fmt.Sprintf(" +%d", more)
-	}
-	return text
-}
+func (h *HostView) Target() string { return h.words.Target(h.Host) }
 
 // Took is how long the reading of the input took; empty for a running sensor.
 func (v *View) Took() string {
 	if v.Input.Took == 0 {
 		return ""
 	}
-	return v.Input.Took.Round(time.Millisecond).String()
+	return v.words.Short(v.Input.Took)
+}
+
+// Local reports whether the times are not in UTC, as those of events are.
+func (v *View) Local() bool { return v.ZoneName(v.Period.Last) != "UTC" }
+
+// Shortened reports whether an address is shown without its local part.
+func (v *View) Shortened() bool {
+	for _, c := range v.Cards {
+		for i := range c.Proof {
+			for _, from := range c.Proof[i].MailFrom {
+				if strings.HasPrefix(from, "...@") {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // Size is the size of the input.
-func (v *View) Size() string {
-	f := float64(v.Input.Bytes)
-	for _, unit := range []string{"%.0f bytes", "%.1f kB", "%.1f MB"} {
-		if f < 1000 {
-			return v.lang.Sprintf(unit, f)
-		}
-		f /= 1000
-	}
-	return v.lang.Sprintf("%.1f GB", f)
-}
+func (v *View) Size() string { return v.words.Bytes(v.Input.Bytes) }
 
 // Unknown says what could not be judged.
-func (v *View) Unknown() (list []string) {
-	add := func(n uint64, format string) {
-		if n > 0 {
-			list = append(list, v.lang.Sprintf(format, v.lang.Number(n)))
-		}
-	}
-	in, l := &v.Input, &v.Limits
-	for _, problem := range in.Problems {
-		list = append(list, v.lang.Sentence(problem))
-	}
-	if in.Refused > 0 {
-		list = append(list, v.lang.Sprintf("%s packets could not be decoded: %s",
-			v.lang.Number(in.Refused), strings.Join(in.RefusedBy, ", ")))
-	}
-	add(in.Drops, "%s packets were dropped while capturing")
-	if in.Loss > 0.005 {
-		list = append(list, v.lang.Sprintf("about %.1f %% of the bytes of mail connections are "+
-			"missing from the capture", 100*in.Loss))
-	}
-	add(l.Encrypted, "encrypted sessions of your hosts: %s; their content is unknown")
-	add(l.SeenClient, "sessions seen from the client's side only: %s")
-	add(l.SeenServer, "sessions seen from the server's side only: %s")
-	add(l.Gaps, "gaps, bytes that were sent but are not in the capture: %s")
-	add(l.Midstream, "%s connections had begun before the capture")
-	for _, h := range v.Health {
-		text := v.lang.Sentence(h.Text)
-		if h.Hint != "" {
-			text += ": " + v.lang.Sentence(h.Hint)
-		}
-		list = append(list, text)
-	}
-	return list
-}
+func (v *View) Unknown() []string { return v.words.Unjudged(v.Model) }
+
+// Sentences say of the server what the table does not.
+func (s *ServerView) Sentences() []string { return s.words.Server(s.Server) }
+
+// Relaying is the result of the passive relay test.
+func (s *ServerView) Relaying() string { return s.words.Relaying(&s.Relay) }
 
 // UsualText is the usual number of messages in an hour.
 func (s *ServerView) UsualText() string {

@@ -26,6 +26,7 @@ const (
 type base struct {
 	lang  *lang.Printer
 	zone  *time.Location
+	words report.Words
 	links bool
 }
 
@@ -75,6 +76,10 @@ func (r *Renderer) View(m *report.Model, o Options) *View {
 	if o.Zone != nil {
 		b.zone = o.Zone
 	}
+	dates := b // of the sentences
+	b.words = report.NewWords(r.lang, func(t report.Time) string {
+		return dates.text(t, true, time.TimeOnly)
+	})
 	v := &View{base: b, Model: m, flagged: map[netip.Addr]bool{}}
 	for i := range m.Findings {
 		if m.Findings[i].Severity != verdict.Info.String() {
@@ -173,8 +178,7 @@ func (b *base) Short(t report.Time) string {
 	if t == 0 {
 		return "–"
 	}
-	at := t.In(b.zone)
-	return picture.Day(b.lang, at) + " " + at.Format("15:04")
+	return b.text(t, false, "15:04")
 }
 
 // Brief is a time to the second without its year.
@@ -193,12 +197,17 @@ func (b *base) time(t report.Time, year bool, layout string) template.HTML {
 	if t == 0 {
 		return "–"
 	}
+	return element(t, b.text(t, year, layout))
+}
+
+// text is a time without an element.
+func (b *base) text(t report.Time, year bool, layout string) string {
 	at := t.In(b.zone)
 	text := picture.Day(b.lang, at)
 	if year {
 		text += at.Format(" 2006")
 	}
-	return element(t, text+at.Format(" "+layout))
+	return text + at.Format(" "+layout)
 }
 
 // element is the element of a time. Its text comes from a format of a time.
@@ -236,6 +245,18 @@ func (c *Card) Link() string {
 		return "/finding/" + c.ID
 	}
 	return fmt.Sprintf("#finding-%d", c.Number)
+}
+
+// State says on what the finding rests, what became of it, and what stops the host.
+func (c *Card) State() string {
+	var list []string
+	for _, s := range []string{c.words.Decided(c.Finding), c.words.Became(c.Finding, c.End),
+		c.words.Egress(c.Finding), c.lang.Sentence(c.SameMachine)} {
+		if s != "" {
+			list = append(list, s)
+		}
+	}
+	return strings.Join(list, " ")
 }
 
 // FirstReasons are those that weigh most.

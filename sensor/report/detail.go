@@ -95,8 +95,7 @@ func (p *printer) host(f *Finding) {
 	p.text(where)
 	decided := ""
 	if f.Severity != verdict.Info.String() {
-		decided = p.tr.Sprintf(" Decided %s after %s%s.", p.clock(f.Decided.At),
-			p.plural(uint64(f.Decided.Attempts), "attempt"), p.tr.Text(modeText[f.Mode]))
+		decided = p.decided(f)
 	}
 	p.text(p.tr.Sprintf("Seen %s.%s", p.span(f.First, f.Last), decided))
 	p.text(p.activity(&f.Counts))
@@ -109,6 +108,12 @@ func (p *printer) host(f *Finding) {
 	if f.SameMachine != "" {
 		p.text(p.tr.Sentence(f.SameMachine))
 	}
+}
+
+// decided says when a finding was decided, and on what it rests.
+func (p *printer) decided(f *Finding) string {
+	return p.tr.Sprintf(" Decided %s after %s%s.", p.clock(f.Decided.At),
+		p.plural(uint64(f.Decided.Attempts), "attempt"), p.tr.Text(modeText[f.Mode]))
 }
 
 // activity are the counts of a host in a sentence.

@@ -66,7 +66,9 @@ func (p *printer) mailServers(list []Server) {
 		rows = rows[:min(len(rows), maxServerDetails)]
 	}
 	for i := range rows {
-		p.serverDetails(&rows[i])
+		for _, s := range p.serverDetails(&rows[i]) {
+			p.item(p.tr.Sprintf("%s: %s", rows[i].IP, s))
+		}
 	}
 }
 
@@ -82,10 +84,10 @@ func (p *printer) since(s *Server) string {
 	return p.tr.Sprintf(", since it is known as a mail server (%s)", p.clock(s.First))
 }
 
-// serverDetails writes sentences about a server for which the table has no column.
-func (p *printer) serverDetails(s *Server) {
+// serverDetails are sentences about a server for which the table has no column.
+func (p *printer) serverDetails(s *Server) (facts []string) {
 	say := func(format string, args ...any) {
-		p.item(p.tr.Sprintf("%s: %s", s.IP, p.tr.Sprintf(format, args...)))
+		facts = append(facts, p.tr.Sprintf(format, args...))
 	}
 	if s.Counted > 0 || s.Sessions > 0 {
 		say("it sent %s to %s in %s (%s)%s.", p.plural(s.Counted, "message"),
@@ -128,6 +130,7 @@ func (p *printer) serverDetails(s *Server) {
 			"use port 587 with a password, so that port 25 can be closed to them.",
 			p.tr.Sentence(list(s.Port25)))
 	}
+	return facts
 }
 
 // queue is the queue of a server in a sentence.

@@ -25,9 +25,10 @@ type printer struct {
 	all       bool // see Options
 	width     int
 	zone      *time.Location
-	tr        *lang.Printer // the language
-	lines     int           // so far
-	shortened bool          // a line has an address without its local part
+	when      func(Time) string // writes a time; nil writes it with numbers alone
+	tr        *lang.Printer     // the language
+	lines     int               // so far
+	shortened bool              // a line has an address without its local part
 }
 
 // plural is a count with its noun, of which the plural has an s.
@@ -115,12 +116,17 @@ func (p *printer) clock(t Time) string { return p.time(t, time.DateTime) }
 // minute is a time for the cell of a table.
 func (p *printer) minute(t Time) string { return p.time(t, "01-02 15:04") }
 
-func (p *printer) time(t Time, layout string) string { return t.In(p.zone).Format(layout) }
+func (p *printer) time(t Time, layout string) string {
+	if p.when != nil {
+		return p.when(t)
+	}
+	return t.In(p.zone).Format(layout)
+}
 
 // span is a period from a to b; the day is not repeated.
 func (p *printer) span(a, b Time) string {
 	from, to := p.clock(a), p.clock(b)
-	if from[:10] == to[:10] {
+	if p.when == nil && from[:10] == to[:10] {
 		to = to[11:]
 	}
 	return from + p.tr.Text(" to ") + to

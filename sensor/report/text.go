@@ -77,21 +77,27 @@ func (p *printer) input(m *Model) {
 	s := in.Took.Seconds()
 	p.field("Read in",
 		p.tr.Sprintf("%.2f s (%s packets/s)", s, p.number(uint64(float64(in.Frames)/max(s, 1e-6)))))
+	p.losses(in, p.field)
+}
+
+// losses says what became of the frames of the input, and what of it is not in the report; say gets
+// each with its name.
+func (p *printer) losses(in *Input, say func(name, text string)) {
 	for _, problem := range in.Problems {
-		p.field("Unread", p.tr.Sentence(problem))
+		say("Unread", p.tr.Sentence(problem))
 	}
 	if in.Refused > 0 {
-		p.field("Refused",
+		say("Refused",
 			p.tr.Sprintf("%s packets could not be decoded: %s", p.number(in.Refused),
 				strings.Join(in.RefusedBy, ", ")))
 	}
 	if in.Drops > 0 {
-		p.field("Lost", p.tr.Sprintf("%s packets were dropped while capturing",
+		say("Lost", p.tr.Sprintf("%s packets were dropped while capturing",
 			p.number(in.Drops)))
 	}
-	p.field("Frames", p.tr.Sentence(in.Account))
+	say("Frames", p.tr.Sentence(in.Account))
 	if in.Loss > 0.005 {
-		p.field("Loss",
+		say("Loss",
 			p.tr.Sprintf("about %.1f %% of the bytes of mail connections are missing from the "+
 				"capture",
 				100*in.Loss))
@@ -200,9 +206,20 @@ func (p *printer) table(title string, list []*Host, beyond int) {
 	}
 }
 
-// limits writes the limits of the capture: sessions and bytes that could not be judged.
+// limits writes the limits of the capture.
 func (p *printer) limits(m *Model) {
-	var items []string
+	items := p.unjudged(m)
+	if len(items) == 0 {
+		return
+	}
+	p.section(p.tr.Text("What could not be judged"))
+	for _, s := range items {
+		p.item(s)
+	}
+}
+
+// unjudged are sessions and bytes that could not be judged, and what hinders the sensor.
+func (p *printer) unjudged(m *Model) (items []string) {
 	add := func(n uint64, format string) {
 		if n > 0 {
 			items = append(items, p.tr.Sprintf(format, p.number(n)))
@@ -217,13 +234,7 @@ func (p *printer) limits(m *Model) {
 	for _, h := range m.Health {
 		items = append(items, p.tr.Sentence(h.Text))
 	}
-	if len(items) == 0 {
-		return
-	}
-	p.section(p.tr.Text("What could not be judged"))
-	for _, s := range items {
-		p.item(s)
-	}
+	return items
 }
 
 func (p *printer) hints(hints []string) {
