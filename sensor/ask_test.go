@@ -136,6 +136,11 @@ func TestAskRunning(t *testing.T) {
 		e.Interface != "v1" {
 		t.Errorf("%s, %v", x.Hosts, err)
 	}
+	if code, stdout, stderr := asked(t, "rules", "nftables", "--socket", socket); code != exitOK ||
+		!strings.Contains(stdout, "192.168.77.66, # confirmed spambot") ||
+		!strings.Contains(stdout, "192.168.77.66  ") {
+		t.Errorf("rules: %d\n%s%s", code, stdout, stderr)
+	}
 	acknowledge(t, socket, &l)
 	if second := listen(); second.code() != exitFailed ||
 		!strings.Contains(second.stderr.String(), "another process answers there") {

@@ -38,7 +38,7 @@ var tools = map[string][]string{"nftables": {"nft"},
 // Missing says what keeps a dialect from being verified here; nil if nothing does.
 func Missing(dialect string) error {
 	if !slices.Contains(Dialects, dialect) {
-		return fmt.Errorf("only %s can be verified", strings.Join(Dialects, " and "))
+		return errors.New("only nftables and iptables can be verified")
 	}
 	if os.Getuid() != 0 {
 		return errors.New("this needs root: it makes network namespaces, and loads the rules there")
