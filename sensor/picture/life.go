@@ -55,14 +55,13 @@ func Life(p *lang.Printer, d LifeData) template.HTML {
 		return empty(id, title, p.Text("Nothing happened yet."))
 	}
 	d.bounds()
-	v := &lifeView{ID: id, Top: 14, Bottom: 150, Foot: 154, zone: zone, from: d.From,
+	v := &lifeView{ID: id, Top: 14, zone: zone, from: d.From,
 		width: d.To.Sub(d.From).Seconds()}
 	v.Columns = timeline(p, zone, d.From, d.To)
 	for i, text := range []string{"Confirmed", "Likely", "Suspect"} {
 		v.Rows = append(v.Rows, tick{Y: v.Top + 8 + 28*i, Label: p.Text(text)})
 	}
-	v.SignsLabel, v.SessionsLabel = p.Text("Signs"), p.Text("Sessions")
-	f := &figure{ID: id, Title: title, Height: 172,
+	f := &figure{ID: id, Title: title,
 		Class: "labels",
 		Unit:  p.Sprintf("level of the finding; times are %s", zoneName(d.From, d.To, zone))}
 	f.Table.Heads = []head{{p.Text("Time"), true}, {p.Text("Event"), true},
@@ -73,27 +72,27 @@ func Life(p *lang.Printer, d LifeData) template.HTML {
 	for _, r := range v.rows {
 		f.Table.Rows = append(f.Table.Rows, r.cells)
 	}
+	f.Height = v.Foot + 18
 	f.Body = execute("life", v)
 	f.Says = d.says(p, zone)
 	return draw(p, f)
 }
 
 type lifeView struct {
-	ID                        string
-	Top, Bottom, Foot         int
-	Rows, Columns             []tick
-	SignsLabel, SessionsLabel string
-	Levels                    []bar // horizontal parts of the level line
-	Risers                    []riser
-	Open                      bool // the line goes on
-	EndY                      int
-	Steps                     []stepView
-	Signs                     []bar
-	Sessions                  []stepView
-	zone                      *time.Location
-	from                      time.Time
-	width                     float64
-	rows                      []timedRow
+	ID                string
+	Top, Bottom, Foot int
+	Rows, Columns     []tick
+	Levels            []bar // horizontal parts of the level line
+	Risers            []riser
+	Open              bool // the line goes on
+	EndY              int
+	Steps             []stepView
+	Signs             []bar
+	Sessions          []stepView
+	zone              *time.Location
+	from              time.Time
+	width             float64
+	rows              []timedRow
 }
 
 // timedRow is a row of the table.
@@ -209,6 +208,11 @@ func (v *lifeView) steps(p *lang.Printer, f *figure, d *LifeData) {
 
 // evidence draws the signs and the sessions.
 func (v *lifeView) evidence(p *lang.Printer, f *figure, d *LifeData) {
+	y := v.Top + 88
+	if len(d.Signs) > 0 {
+		v.Rows = append(v.Rows, tick{Y: y, Label: p.Text("Signs")})
+		y += 24
+	}
 	for i, s := range d.Signs {
 		if i >= maxSigns {
 			f.Notes = append(f.Notes, p.Sprintf("Not shown: %s.",
@@ -217,8 +221,14 @@ func (v *lifeView) evidence(p *lang.Printer, f *figure, d *LifeData) {
 		}
 		x := v.share(s.From)
 		v.Signs = append(v.Signs, bar{X: percent(x), Width: percent(max(0.004, v.share(s.To)-x)),
-			Y: v.Top + 84})
+			Y: v.Top + 83})
 	}
+	if len(d.Sessions) > 0 {
+		v.Rows = append(v.Rows, tick{Y: y, Label: p.Text("Sessions")})
+		y += 24
+	}
+	v.Bottom = y - 6
+	v.Foot = v.Bottom + 4
 	var accepted, refused bool
 	for i, s := range d.Sessions {
 		if i >= maxEvidence {
@@ -227,7 +237,7 @@ func (v *lifeView) evidence(p *lang.Printer, f *figure, d *LifeData) {
 			break
 		}
 		accepted, refused = accepted || !s.Refused, refused || s.Refused
-		x := stepView{X: percent(v.share(s.At)), Title: exact(p, s.At.In(v.zone)) + " " +
+		x := stepView{X: percent(v.share(s.At)), Y: y - 24, Title: exact(p, s.At.In(v.zone)) + " " +
 			cut(clean(s.Label), 80)}
 		text := p.Text("Session")
 		if s.Refused {

@@ -82,7 +82,7 @@ func compact(p *lang.Printer, f float64) string {
 }
 
 // colon joins a name and what is said of it.
-func colon(p *lang.Printer, name, text string) string { return name + p.Text(": ") + text }
+func colon(p *lang.Printer, name, text string) string { return p.Sprintf("%s: %s", name, text) }
 
 // count rounds a number that counts something.
 func count(p *lang.Printer, f float64) string { return p.Number(uint64(max(0, f) + 0.5)) }
