@@ -22,6 +22,7 @@
 //	reputation.go         the command that asks blocklists
 //	history.go, interfaces.go
 //	                      the commands that print a table
+//	rules.go              the command that prints and tries rules for a firewall
 //	control.go, ask.go    what a running sensor answers, and the commands that ask
 //	top.go                the command that shows the hosts live on a terminal
 //	language.go           the language of what people read

@@ -51,7 +51,8 @@ var iosFamilies = []iosFamily{
 func iosRules(g *page, s *Set) {
 	x := g.sets(s)
 	sets := x.all()
-	g.say(g.p.Text("Earlier rules of this kind are removed."))
+	g.say(g.p.Text("Earlier rules of this kind are removed. Messages that one is not there do " +
+		"not matter."))
 	for _, f := range iosFamilies {
 		g.line("no %s %s", f.access, f.list)
 		for _, x := range sets {

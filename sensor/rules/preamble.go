@@ -76,6 +76,13 @@ func (g *page) warnings(s *Set) {
 				x.IP.String(), p.Sentence(x.Finding)))
 		}
 	}
+	for i := range s.Quarantine {
+		if x := &s.Quarantine[i]; x.NAT {
+			g.item(p.Sprintf("%s is a gateway (NAT): the quarantine cuts all machines behind it. "+
+				"Find the one that sends, and take the gateway out of the quarantine.",
+				x.IP.String()))
+		}
+	}
 	if len(s.LeftOut) > 0 {
 		var names []string
 		for _, a := range s.LeftOut {

@@ -71,6 +71,8 @@ type Flagged struct {
 	Since   report.Time `json:"since"`
 	// Of is the address that the finding is about, if this is another one of the machine.
 	Of netip.Addr `json:"of,omitzero"`
+	// NAT says that it is a gateway: all machines behind it are cut, too.
+	NAT bool `json:"nat,omitempty"`
 }
 
 // Cut is a host that the rules would have cut.
@@ -160,7 +162,7 @@ func (s *Set) flag(a netip.Addr, f *report.Finding) {
 	if !ok || slices.ContainsFunc(s.Quarantine, func(x Flagged) bool { return x.IP == a }) {
 		return
 	}
-	x := Flagged{IP: a, Finding: f.ID, Title: f.Title, Since: f.First}
+	x := Flagged{IP: a, Finding: f.ID, Title: f.Title, Since: f.First, NAT: f.Role == "nat"}
 	if f.OnLink {
 		x.MAC = f.MAC
 	}

@@ -258,6 +258,18 @@ func TestStandings(t *testing.T) {
 	}
 }
 
+// TestNAT checks that a flagged gateway is said to be one.
+func TestNAT(t *testing.T) {
+	m := office()
+	m.Findings[0].Role = "nat"
+	for _, dialect := range Dialects() {
+		text := write(t, m, dialect, nil)
+		if !strings.Contains(text, "10.0.0.66 is a gateway (NAT): ") || !strings.Contains(text, "NAT: all machines behind it") {
+			t.Errorf("%s:\n%s", dialect, text)
+		}
+	}
+}
+
 // TestFrench checks that the comments of French rules are French.
 func TestFrench(t *testing.T) {
 	english := regexp.MustCompile(`(?i)\b(the|your|hosts|with|without|mail to|servers|rules|dropped)\b`)

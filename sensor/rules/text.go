@@ -182,6 +182,9 @@ func (g *page) since(x *Flagged) string {
 	if x.Of.IsValid() {
 		list = append(list, g.p.Sprintf("the same machine as %s", x.Of.String()))
 	}
+	if x.NAT {
+		list = append(list, g.p.Text("NAT: all machines behind it are cut, too"))
+	}
 	return strings.Join(list, ", ")
 }
 

@@ -43,9 +43,9 @@ func Missing(dialect string) error {
 	if os.Getuid() != 0 {
 		return errors.New("this needs root: it makes network namespaces, and loads the rules there")
 	}
-	for _, tool := range append([]string{"ip", "sh"}, tools[dialect]...) {
+	for _, tool := range append([]string{"ip", "sysctl", "sh"}, tools[dialect]...) {
 		if _, err := exec.LookPath(tool); err != nil {
-			return fmt.Errorf("%s is not installed (apt-get install iproute2 nftables "+
+			return fmt.Errorf("%s is not installed (apt-get install iproute2 procps nftables "+
 				"iptables ipset)", tool)
 		}
 	}
