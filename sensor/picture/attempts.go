@@ -266,35 +266,45 @@ func (v *attemptsView) marks(p *lang.Printer, f *figure, marks []Mark, from, to 
 	marks = slices.SortedStableFunc(slices.Values(marks), func(a, b Mark) int {
 		return a.At.Compare(b.At)
 	})
-	// Lines are so far apart that their numbers do not touch on a telephone.
-	room := (letterWidth*float64(2*len(fmt.Sprint(len(marks)))+1) + 16) / narrow
+	// Lines are so far apart that their letters do not touch on a telephone.
+	room := (letterWidth*float64(2*len(letters(len(marks)))+1) + 16) / narrow
 	last, first := -1.0, 0
 	for i, m := range marks {
 		text := cut(clean(m.Label), 60) + ", " + exact(p, m.At.In(zone))
 		if i < maxMarks {
 			f.Marks = append(f.Marks, text)
 		}
-		text = colon(p, fmt.Sprint(i+1), text)
+		text = colon(p, letters(i+1), text)
 		x := min(1, max(0, m.At.Sub(from).Seconds()/to.Sub(from).Seconds()))
 		if n := len(v.Marks); n > 0 && x-last < room {
 			o := &v.Marks[n-1]
 			if i == first {
 				o.Title += "; …"
 			}
-			o.Label = fmt.Sprintf("%d–%d", first, i+1)
+			o.Label = letters(first) + "–" + letters(i+1)
 			o.Width = 12 + 8*len([]rune(o.Label))
 			o.Left = -o.Width / 2
 			continue
 		}
 		last, first = x, i+1
-		width := 12 + 8*len(fmt.Sprint(i+1))
-		v.Marks = append(v.Marks, markView{X: percent(x), Label: fmt.Sprint(i + 1), Title: text,
+		width := 12 + 8*len(letters(i+1))
+		v.Marks = append(v.Marks, markView{X: percent(x), Label: letters(i + 1), Title: text,
 			Left: -width / 2, Width: width})
 	}
 	if more := len(marks) - maxMarks; more > 0 {
 		f.Notes = append(f.Notes, p.Sprintf("Only in the picture: %s.",
 			p.Plural(uint64(more), "more mark", "more marks")))
 	}
+}
+
+// letters name a mark: A to Z, AA, AB, and so on, as the list below the picture does. Findings have
+// numbers, in another order.
+func letters(n int) string {
+	s := ""
+	for ; n > 0; n = (n - 1) / 26 {
+		s = string(rune('A'+(n-1)%26)) + s
+	}
+	return s
 }
 
 // ScaleX and ScaleY make a path that is in the units of the columns fit into a unit square.

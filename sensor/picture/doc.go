@@ -57,7 +57,7 @@ type figure struct {
 	Class string
 	Body  template.HTML
 	Keys  []key
-	Marks []string // the texts of the numbers in the picture
+	Marks []string // the texts of the letters in the picture
 	Notes []string
 	Table table
 	Fills []fill
