@@ -2,49 +2,91 @@ package html
 
 import (
 	"encoding/json"
+	"math"
+	"slices"
 
 	"spamsensor/sensor/report"
 )
 
-// maxData bounds the model inside a report, in bytes, so that a report stays small enough to send;
-// maxDataHosts and maxDataFindings bound its hosts and findings.
+// maxData bounds the model inside a report, in bytes, so that a report stays small enough to send.
+const maxData = 64 << 10
+
+// Bounds of the lists of this model.
 const (
-	maxData         = 64 << 10
-	maxDataHosts    = 200
 	maxDataFindings = 50
+	maxDataHosts    = 200
+	maxDataServers  = 20
+	maxDataOthers   = 20 // findings that are ignored, or were withdrawn
+	maxDataFiles    = 100
 )
 
 // LeftOut is what the model inside a report does not have.
 type LeftOut struct {
-	Findings, Hosts int
-	Minutes         bool // the attempts by minute
+	Findings int `json:"findings"`
+	Hosts    int `json:"hosts"`
+	Servers  int `json:"mail_servers"`
+	Others   int `json:"ignored_and_withdrawn"`
+	Files    int `json:"files"`
+	// Times are the attempts by minute, and the messages of servers by hour.
+	Times bool `json:"times"`
 }
 
 // Any reports whether anything is left out.
-func (l LeftOut) Any() bool { return l.Findings > 0 || l.Hosts > 0 || l.Minutes }
+func (l LeftOut) Any() bool { return l != LeftOut{} }
 
-// embedded is the model as JSON. If it is too big, it lacks the attempts by minute, then hosts and
-// findings, of which it keeps the worst; the model has fields that count them.
+// partial is a model, and what it does not have.
+type partial struct {
+	report.Model
+	LeftOut LeftOut `json:"left_out"`
+}
+
+// embedded is the model as JSON. If it is too big, it lacks times, then a part of all lists, of
+// which it keeps the beginning: the worst.
 func embedded(m *report.Model) (data []byte, left LeftOut, err error) {
-	findings := min(len(m.Findings), maxDataFindings)
-	hosts := min(len(m.Hosts), maxDataHosts)
-	for {
-		small := *m
-		small.Findings, small.Hosts = m.Findings[:findings], m.Hosts[:hosts]
-		left.Findings, left.Hosts = len(m.Findings)-findings, len(m.Hosts)-hosts
-		small.MoreFindings += left.Findings
-		if left.Minutes {
-			small.Activity.Minutes = report.Stack{}
-		}
-		data, err = json.Marshal(&small)
-		switch {
-		case err != nil || len(data) <= maxData || findings+hosts == 0:
-			return data, left, err
-		case !left.Minutes:
-			left.Minutes = true
-		default:
-			share := 0.95 * float64(maxData) / float64(len(data))
-			findings, hosts = int(float64(findings)*share), int(float64(hosts)*share)
+	share := 1.0
+	for _, times := range []bool{true, false} {
+		for {
+			p := part(m, times, share)
+			data, err = json.Marshal(p)
+			if err != nil || len(data) <= maxData || share < 1e-4 {
+				return data, p.LeftOut, err
+			}
+			if times {
+				break
+			}
+			share *= min(0.9, 0.95*maxData/float64(len(data)))
 		}
 	}
+	return data, left, err
+}
+
+// part is a share of a model.
+func part(m *report.Model, times bool, share float64) *partial {
+	p := &partial{Model: *m}
+	p.Findings, p.LeftOut.Findings = begin(m.Findings, maxDataFindings, share)
+	p.Hosts, p.LeftOut.Hosts = begin(m.Hosts, maxDataHosts, share)
+	p.Servers, p.LeftOut.Servers = begin(m.Servers, maxDataServers, share)
+	p.Ignored, p.LeftOut.Others = begin(m.Ignored, maxDataOthers, share)
+	var more int
+	p.Withdrawn, more = begin(m.Withdrawn, maxDataOthers, share)
+	p.LeftOut.Others += more
+	p.Input.Names, p.LeftOut.Files = begin(m.Input.Names, maxDataFiles, share)
+	p.Input.Sums, _ = begin(m.Input.Sums, maxDataFiles, share)
+	p.MoreFindings += p.LeftOut.Findings
+	if times {
+		return p
+	}
+	p.LeftOut.Times = true
+	p.Activity.Minutes = report.Stack{}
+	p.Servers = slices.Clone(p.Servers)
+	for i := range p.Servers {
+		p.Servers[i].Hours = nil
+	}
+	return p
+}
+
+// begin is a share of the first elements of a list, and how many there are beyond them.
+func begin[T any](list []T, most int, share float64) (first []T, beyond int) {
+	n := int(math.Ceil(float64(min(len(list), most)) * share))
+	return list[:n], len(list) - n
 }

@@ -29,7 +29,8 @@ func (v *View) Attempts() template.HTML {
 	for i := range v.Findings {
 		if f := &v.Findings[i]; f.Severity != "info" {
 			d.Marks = append(d.Marks, picture.Mark{At: v.at(f.Decided.At),
-				Label: f.IP.String() + " " + v.lang.Sentence(f.Title)})
+				Label: v.lang.Sprintf("finding %d: %s", i+1,
+					f.IP.String()+" "+v.lang.Sentence(f.Title))})
 		}
 	}
 	return picture.Attempts(v.lang, d)
@@ -115,7 +116,7 @@ func (h *HostView) HoursPicture() template.HTML {
 }
 
 // HoursPicture is that of the host of the finding.
-func (c *Card) HoursPicture() template.HTML { return c.Machine().HoursPicture() }
+func (c *Card) HoursPicture() template.HTML { return (&HostView{c.base, &c.Host}).HoursPicture() }
 
 // LifePicture is the picture of what became of the finding.
 func (c *Card) LifePicture() template.HTML {

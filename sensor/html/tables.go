@@ -55,7 +55,7 @@ func (v *View) MoreFiles() int {
 func (h *HostView) HasLink() bool { return h.links }
 
 // Link is that page.
-func (h *HostView) Link() string { return "/host/" + h.IP.String() + h.query }
+func (h *HostView) Link() string { return "/host/" + h.IP.String() }
 
 // Target is the server that the host tries most often; empty if none stands out.
 func (h *HostView) Target() string { return h.words.Target(h.Host) }
@@ -66,6 +66,27 @@ func (v *View) Took() string {
 		return ""
 	}
 	return v.words.Short(v.Input.Took)
+}
+
+// LeftText says what the model inside the report does not have; empty if it has all.
+func (v *View) LeftText() string {
+	var list []string
+	add := func(n int, one, other string) {
+		if n > 0 {
+			list = append(list, v.lang.Plural(uint64(n), one, other))
+		}
+	}
+	l := v.LeftOut
+	add(l.Findings, "finding", "findings")
+	add(l.Others, "finding that is ignored or withdrawn", "findings that are ignored or withdrawn")
+	add(l.Hosts, "host", "hosts")
+	add(l.Servers, "mail server", "mail servers")
+	add(l.Files, "file", "files")
+	if l.Times {
+		list = append(list, v.lang.Text("the attempts by minute"),
+			v.lang.Text("the messages of mail servers by hour"))
+	}
+	return strings.Join(list, ", ")
 }
 
 // Local reports whether the times are not in UTC, as those of events are.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"html/template"
 	"net/netip"
-	"net/url"
 	"strings"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 // Bounds of what is shown; what is beyond them is counted.
 const (
 	maxCards    = 10  // findings in full
+	maxInfos    = 3   // of these, for information
 	maxSummary  = 500 // rows of the table of findings
 	maxRows     = 50  // rows of other tables
 	maxPictures = 5   // findings with pictures of their own
@@ -29,8 +29,12 @@ type base struct {
 	zone  *time.Location
 	words report.Words
 	links bool
-	query string // of links
+	// inputs are several files or interfaces: then each host says where it was seen.
+	inputs bool
 }
+
+// SeveralInputs reports whether there are several files, or a sensor runs.
+func (b *base) SeveralInputs() bool { return b.inputs }
 
 // View is a model as the sections show it.
 type View struct {
@@ -74,7 +78,8 @@ type ServerView struct {
 
 // View prepares a model for the sections.
 func (r *Renderer) View(m *report.Model, o Options) *View {
-	b := base{lang: r.lang, zone: time.UTC, links: o.Links, query: o.Query}
+	b := base{lang: r.lang, zone: time.UTC, links: o.Links,
+		inputs: m.Live || len(m.Input.Names) > 1}
 	if o.Zone != nil {
 		b.zone = o.Zone
 	}
@@ -88,9 +93,14 @@ func (r *Renderer) View(m *report.Model, o Options) *View {
 			v.flagged[m.Findings[i].IP] = true
 		}
 	}
+	infos := 0
 	for i := range m.Findings[:min(len(m.Findings), maxSummary)] {
 		c := &Card{base: b, Finding: &m.Findings[i], Number: i + 1, End: m.Period.Last,
 			Full: i < maxCards, Drawn: i < maxPictures}
+		if c.IsInfo() {
+			infos++
+			c.Full = c.Full && infos <= maxInfos
+		}
 		v.Rows = append(v.Rows, c)
 		if c.Full {
 			v.Cards = append(v.Cards, c)
@@ -152,12 +162,6 @@ func (v *View) HostOf(a netip.Addr) *HostView {
 	}
 	return nil
 }
-
-// Shown is a host of the model as it is shown.
-func (v *View) Shown(h *report.Host) *HostView { return &HostView{v.base, h} }
-
-// Machine is the host of the finding.
-func (c *Card) Machine() *HostView { return &HostView{c.base, &c.Host} }
 
 // MoreRows are findings that are only counted.
 func (v *View) MoreRows() int { return len(v.Findings) - len(v.Rows) + v.MoreFindings }
@@ -250,7 +254,7 @@ func (c *Card) HasLink() bool { return c.Full || c.links }
 // Link is where the finding is shown.
 func (c *Card) Link() string {
 	if c.links {
-		return "/finding/" + url.PathEscape(c.ID) + c.query
+		return "/finding/" + c.ID
 	}
 	return fmt.Sprintf("#finding-%d", c.Number)
 }

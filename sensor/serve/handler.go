@@ -16,8 +16,8 @@ import (
 // ownPrefix begins the names of metrics that are of the server itself, and not of the sensor.
 const ownPrefix = prefix + "serve_"
 
-// newHandler answers what a Server is asked. end has those that look live leave.
-func newHandler(cfg *Config, sensor status.Getter) (h http.Handler, end func()) {
+// newHandler answers what a Server is asked.
+func newHandler(cfg *Config, sensor status.Getter) http.Handler {
 	a := &asker{sensor: sensor, file: cfg.Notices, now: time.Now}
 	own := prometheus.NewRegistry()
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "requests_total",
@@ -42,11 +42,9 @@ func newHandler(cfg *Config, sensor status.Getter) (h http.Handler, end func()) 
 		fmt.Fprintln(w, "The sensor captures, and its configuration is good.")
 	})
 	mux.Handle("/api/v1/", newAPI(cfg))
-	p := newPages(cfg, &watch{asker: a})
-	p.routes(mux)
-	l := newLive(p, ownMetrics)
-	mux.Handle("/live", l)
-	return promhttp.InstrumentHandlerCounter(requests, protect(cfg, mux)), l.end
+	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) { a.page(w, cfg) })
+	mux.HandleFunc("/style.css", style)
+	return promhttp.InstrumentHandlerCounter(requests, protect(cfg, mux))
 }
 
 // ready says why the sensor cannot do its work, nil if it can: it answers, an interface delivers,

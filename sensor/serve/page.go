@@ -1,203 +1,44 @@
 package serve
 
 import (
-	"bytes"
-	"compress/gzip"
-	"embed"
-	"fmt"
-	"hash/fnv"
+	_ "embed" // the page
 	"html/template"
-	"io/fs"
 	"net/http"
-	"net/url"
-	"strings"
-	"sync"
 
-	"spamsensor/sensor/html"
-	"spamsensor/sensor/lang"
+	"spamsensor/sensor/status"
 )
 
-//go:embed page
-var files embed.FS
+//go:embed page.html
+var pageText string
 
-// maxDrawn bounds the pages that are kept while there is no newer view.
-const maxDrawn = 2 * maxViewers
+//go:embed style.css
+var styleText []byte
 
-// pages draws the pages. Each is made of sections, which are drawn one by one, so that those that
-// look live get only what has changed.
-type pages struct {
-	watch   *watch
-	details details
-	version string
-	draw    map[string]*html.Renderer
+var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
-	mu    sync.Mutex
-	of    *view // whose pages are kept
-	drawn map[question][]Section
+// pageData is what the page shows.
+type pageData struct {
+	Sentence, Version, Sensor string
+	Ready                     string // why the sensor does not do its work; empty if it does
+	Problems                  []status.Health
 }
 
-func newPages(cfg *Config, w *watch) *pages {
-	p := &pages{watch: w, details: details{asker: w.asker}, version: cfg.Version,
-		draw: map[string]*html.Renderer{}}
-	templates, err := fs.Sub(files, "page")
-	if err != nil {
-		panic(err) // they are part of the program
+// page writes the page.
+func (a *asker) page(w http.ResponseWriter, cfg *Config) {
+	s := a.ask()
+	d := pageData{Version: cfg.Version}
+	if err := s.ready(); err != nil {
+		d.Ready = err.Error()
 	}
-	for _, tag := range []string{lang.English, lang.French} {
-		p.draw[tag] = html.New(lang.New(tag), templates)
-	}
-	return p
-}
-
-// kinds are the pages by the first word of their path, each with its sections in their order.
-var kinds = map[string][]string{
-	"overview": {"state", "verdict", "cases", "course", "table", "others"},
-	"finding":  {"state", "case"},
-	"host":     {"state", "machine"},
-	"servers":  {"state", "mailservers"},
-	"mirror":   {"state", "mirror"},
-	"settings": {"state", "settings"},
-}
-
-// routes adds the pages to a mux.
-func (p *pages) routes(mux *http.ServeMux) {
-	for path, kind := range map[string]string{"/{$}": "overview", "/finding/{id...}": "finding",
-		"/host/{id}": "host", "/servers": "servers", "/mirror": "mirror",
-		"/settings": "settings"} {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			p.write(w, r, p.question(r, kind, r.PathValue("id"), r.URL.Query()))
-		})
-	}
-	for name, kind := range map[string]string{"app.js": "text/javascript", "style.css": "text/css",
-		"icon.svg": "image/svg+xml"} {
-		text, err := files.ReadFile("page/" + name)
-		if err != nil {
-			panic(err)
-		}
-		if name == "style.css" {
-			text = append([]byte(html.CSS), text...)
-		}
-		mux.HandleFunc("/"+name, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", kind+"; charset=utf-8")
-			compressed(w, r, http.StatusOK, text)
-		})
-	}
-}
-
-// question is what a page is asked for.
-type question struct {
-	kind, id string
-	lang     string
-	chosen   bool   // the language, by the question itself
-	find     string // a part of the address of a host, or of its MAC address
-	sort     string // of the hosts; empty is the worst first
-	span     string // of the picture of the attempts
-}
-
-// maxFind bounds what is looked for.
-const maxFind = 64
-
-// question reads a request for a page. Values that are not known mean their default.
-func (p *pages) question(r *http.Request, kind, id string, v url.Values) question {
-	q := question{kind: kind, id: id, lang: v.Get("lang"), sort: v.Get("sort"),
-		span: v.Get("range")}
-	if q.chosen = p.draw[q.lang] != nil; !q.chosen {
-		q.lang = lang.Match(r.Header.Get("Accept-Language"))
-	}
-	if kind != "overview" {
-		q.sort, q.span = "", ""
-		return q
-	}
-	if orders[q.sort] == nil && q.sort != "address" {
-		q.sort = ""
-	}
-	if spans[q.span] == 0 {
-		q.span = ""
-	}
-	q.find = strings.ToValidUTF8(strings.TrimSpace(v.Get("q")), "")
-	q.find = strings.ToLower(q.find[:min(len(q.find), maxFind)])
-	return q
-}
-
-// Section is a part of a page.
-type Section struct {
-	Name, Hash string
-	HTML       template.HTML
-}
-
-// sections returns the sections of a page of a view. They are drawn once for all who ask.
-func (p *pages) sections(q question, v *view) ([]Section, error) {
-	d := p.details.of(q)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.of != v {
-		p.of, p.drawn = v, map[question][]Section{}
-	}
-	if list := p.drawn[q]; list != nil {
-		return list, nil
-	}
-	s := p.sheet(q, v)
-	s.detail = d
-	list, err := p.fresh(s)
-	if err == nil && len(p.drawn) < maxDrawn {
-		p.drawn[q] = list
-	}
-	return list, err
-}
-
-// fresh draws the sections of a page.
-func (p *pages) fresh(s *Sheet) ([]Section, error) {
-	var list []Section
-	for _, name := range kinds[s.kind] {
-		var b bytes.Buffer
-		if err := p.draw[s.lang].Section(&b, "page-"+name, s); err != nil {
-			return nil, err
-		}
-		h := fnv.New64a()
-		h.Write(b.Bytes())
-		list = append(list, Section{name, fmt.Sprintf("%016x", h.Sum64()),
-			template.HTML(b.String())}) //nolint:gosec // a template wrote it
-	}
-	return list, nil
-}
-
-// write answers with a page.
-func (p *pages) write(w http.ResponseWriter, r *http.Request, q question) {
-	v := p.watch.look()
-	s := p.sheet(q, v)
-	list, err := p.sections(q, v)
-	var b bytes.Buffer
-	if err == nil {
-		err = p.draw[q.lang].Section(&b, "page", struct {
-			*Sheet
-			Sections []Section
-		}{s, list})
-	}
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
+	if s.status != nil {
+		d.Sentence, d.Sensor, d.Problems = s.status.Sentence(), s.status.Sensor, s.status.Health
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Language", q.lang)
-	code := http.StatusOK
-	if s.isMissing() {
-		code = http.StatusNotFound
-	}
-	compressed(w, r, code, b.Bytes())
+	pageTemplate.Execute(w, &d)
 }
 
-// compressed writes an answer, compressed if the client takes that.
-func compressed(w http.ResponseWriter, r *http.Request, code int, text []byte) {
-	h := w.Header()
-	h.Set("Vary", "Accept-Encoding, Accept-Language")
-	if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		w.WriteHeader(code)
-		w.Write(text)
-		return
-	}
-	h.Set("Content-Encoding", "gzip")
-	w.WriteHeader(code)
-	z := gzip.NewWriter(w)
-	z.Write(text)
-	z.Close()
+// style writes the style sheet of the page.
+func style(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	w.Write(styleText)
 }
