@@ -77,7 +77,7 @@ func (g *page) mikrotikFilter(ip string, s *Set) {
 	jump := ip + " firewall filter add chain=forward action=jump jump-target=spamsensor " +
 		"protocol=tcp dst-port=" + s.ports(",") + ` comment="spamsensor"`
 	g.line("{")
-	g.line(":local first [%s firewall filter find chain=forward dynamic=no]", ip)
+	g.line(":local first [%s firewall filter find where chain=forward and !dynamic]", ip)
 	g.line(":if ([:len $first] > 0) do={")
 	g.line("%s place-before=[:pick $first 0]", jump)
 	g.line("} else={")
