@@ -14,6 +14,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -192,7 +193,8 @@ func (e *entry) text() string {
 
 // form chooses the form of a text for a count.
 func (e *entry) form(tag language.Tag, n uint64) format {
-	if e.other == nil || plural.Cardinal.MatchPlural(tag, int(n), 0, 0, 0, 0) == plural.One {
+	i := int(min(n, math.MaxInt))
+	if e.other == nil || plural.Cardinal.MatchPlural(tag, i, 0, 0, 0, 0) == plural.One {
 		return e.one
 	}
 	return e.other

@@ -19,6 +19,7 @@ func TestFrench(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{p.Plural(0, "session", "sessions"), "0 session"},
 		{p.Plural(2, "attempt", "attempts"), "2 tentatives"},
+		{p.Plural(1<<63, "session", "sessions"), "9\u00a0223\u00a0372\u00a0036\u00a0854\u00a0775\u00a0808 sessions"},
 		{p.Plural(12345, "attempt", "attempts"), "12\u00a0345 tentatives"},
 		{p.Sprintf("%s spam: %s", p.Plural(2, "host sends", "hosts send"), "10.0.0.1"), "2 machines envoient du spam : 10.0.0.1"},
 		{p.Sentence("2 hosts send spam: 10.0.0.1, 10.0.0.2"), "2 machines envoient du spam : 10.0.0.1, 10.0.0.2"},

@@ -78,6 +78,7 @@ func timeline(p *lang.Printer, zone *time.Location, from, to time.Time) (list []
 		}
 		days := int(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Sub(first).Hours()) / 24
 		if every := choice.dense / 86400; every > 1 && days%every != 0 {
+			d += (every-days%every)%every - 1
 			continue
 		}
 		for s := 0; s < 86400; s += choice.dense {

@@ -180,7 +180,7 @@ func (v *lifeView) steps(p *lang.Printer, f *figure, d *LifeData) {
 		if shape == "" {
 			shape = "circle"
 		}
-		text := p.Text(s.Action)
+		text, level := p.Text(cut(clean(s.Action), 20)), p.Text(cut(clean(s.Level), 20))
 		x, y := v.share(s.At), v.y(s.Level)
 		if i > 0 && d.Steps[i-1].watched() {
 			if before := v.y(d.Steps[i-1].Level); before != y {
@@ -196,9 +196,9 @@ func (v *lifeView) steps(p *lang.Printer, f *figure, d *LifeData) {
 			v.Levels = append(v.Levels, bar{X: percent(x), X2: percent(end), Y: y})
 		}
 		v.Steps = append(v.Steps, stepView{percent(x), shape,
-			colon(p, exact(p, s.At.In(v.zone)), text+", "+p.Text(s.Level)), y})
+			colon(p, exact(p, s.At.In(v.zone)), text+", "+level), y})
 		v.rows = append(v.rows, timedRow{s.At, []string{exact(p, s.At.In(v.zone)), text,
-			p.Text(s.Level)}})
+			level}})
 		if !used[s.Action] {
 			used[s.Action] = true
 			f.Keys = append(f.Keys, key{fill{Class: "flagged"}, shape, text})
@@ -259,9 +259,10 @@ func (v *lifeView) evidence(p *lang.Printer, f *figure, d *LifeData) {
 // says is the sentence.
 func (d *LifeData) says(p *lang.Printer, zone *time.Location) string {
 	first, last := d.Steps[0], d.Steps[len(d.Steps)-1]
-	s := p.Sprintf("Opened on %s at level %s.", moment(p, first.At.In(zone)), p.Text(first.Level))
+	s := p.Sprintf("Opened on %s at level %s.", moment(p, first.At.In(zone)),
+		p.Text(cut(clean(first.Level), 20)))
 	if last.Level != first.Level {
-		s += " " + p.Sprintf("Its latest level is %s.", p.Text(last.Level))
+		s += " " + p.Sprintf("Its latest level is %s.", p.Text(cut(clean(last.Level), 20)))
 	}
 	if last.Action == "closed" {
 		s += " " + p.Sprintf("It was closed on %s.", moment(p, last.At.In(zone)))

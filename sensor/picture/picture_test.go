@@ -76,7 +76,7 @@ func wellFormed(t *testing.T, html template.HTML) {
 			break
 		}
 		if err != nil {
-			t.Fatalf("%v in %s", err, html)
+			t.Fatalf("%v in %.500s", err, html)
 		}
 		e, ok := token.(xml.StartElement)
 		if !ok {
