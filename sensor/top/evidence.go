@@ -42,7 +42,7 @@ func (e *evidence) of(r *row) []line {
 		if i > 0 {
 			e.lines = append(e.lines, nil)
 		}
-		e.finding(f, i == 0)
+		e.finding(f, i == 0, r.Last)
 	}
 	if len(r.findings) == 0 {
 		e.quiet(r.Host)
@@ -74,8 +74,9 @@ func (e *evidence) item(name, s string) {
 	}
 }
 
-// finding writes a finding. The machine is written with the first one.
-func (e *evidence) finding(f *report.Finding, first bool) {
+// finding writes a finding of a host that was seen last at latest. The machine is written with the
+// first one. A finding of a running sensor is as it was at its latest event.
+func (e *evidence) finding(f *report.Finding, first bool, latest report.Time) {
 	p := e.lang
 	head := line{{f.IP.String() + " " + p.Sentence(f.What), bold}}
 	if f.Class >= verdict.OpenRelay {
@@ -101,15 +102,12 @@ func (e *evidence) finding(f *report.Finding, first bool) {
 	if first {
 		e.machine(&f.Host, f.OnLink)
 	}
-	from := cmp.Or(f.First, f.Decided.At)
-	since := p.Sprintf("%s, last sign %s", e.clock(from),
-		end(from, cmp.Or(f.LastSign, f.Last), e.zone))
-	if f.Decided.Attempts > 0 {
-		since += "; " + p.Sprintf("decided after %s",
-			p.Plural(uint64(f.Decided.Attempts), "attempt", "attempts"))
-	}
-	e.field("Since", since)
+	e.field("Since", e.since(f, latest))
 	e.why(f)
+	if e.model.Live && f.Open && f.Time != 0 && latest > f.Time {
+		e.field("", p.Sprintf("as of %s; %s has the latest", e.clock(f.Time),
+			e.explain(&f.Host)))
+	}
 	for i, s := range sentences(p.Sentence(f.Advice)) {
 		e.item([]string{"Do", ""}[min(i, 1)], s)
 	}
@@ -119,6 +117,24 @@ func (e *evidence) finding(f *report.Finding, first bool) {
 			e.item([]string{"Not seen", ""}[min(i, 1)], p.Sentence(s))
 		}
 	}
+}
+
+// since says from when to when a host was seen, or signs of a finding that is over.
+func (e *evidence) since(f *report.Finding, latest report.Time) string {
+	p, from := e.lang, cmp.Or(f.First, f.Decided.At)
+	decided := p.Plural(uint64(f.Decided.Attempts), "attempt", "attempts")
+	last := end(from, latest, e.zone)
+	if f.Over || latest == 0 {
+		last = end(from, cmp.Or(f.LastSign, f.Last), e.zone)
+		if f.Decided.Attempts == 0 {
+			return p.Sprintf("%s, last sign %s", e.clock(from), last)
+		}
+		return p.Sprintf("%s, last sign %s; decided after %s", e.clock(from), last, decided)
+	}
+	if f.Decided.Attempts == 0 {
+		return p.Sprintf("%s, last seen %s", e.clock(from), last)
+	}
+	return p.Sprintf("%s, last seen %s; decided after %s", e.clock(from), last, decided)
 }
 
 // until is the end of an exception.
@@ -186,7 +202,7 @@ func (e *evidence) session(s *report.Session, f *report.Finding) string {
 		result = p.Text("encrypted")
 	}
 	if result != "" {
-		t += p.Text(": ") + strings.TrimSuffix(result, ", ")
+		t = p.Sprintf("%s: %s", t, strings.TrimSuffix(result, ", "))
 	}
 	return t
 }
@@ -205,7 +221,7 @@ func (e *evidence) quiet(h *report.Host) {
 	if h.Declared() {
 		s = p.Text("declared as a mail server; nothing that suffices for a finding")
 	}
-	e.lines = append(e.lines, line{{h.IP.String() + p.Text(": ") + s, bold}})
+	e.lines = append(e.lines, line{{p.Sprintf("%s: %s", h.IP, s), bold}})
 	e.machine(h, true)
 	if h.First != 0 {
 		e.field("Since", p.Sprintf("%s, last seen %s", e.clock(h.First),
@@ -214,7 +230,16 @@ func (e *evidence) quiet(h *report.Host) {
 	if !e.all {
 		e.host(h)
 	}
-	e.field("Why", p.Sprintf("spamsensor explain %s says what speaks for and against it.", h.IP))
+	e.field("Why", p.Sprintf("%s says what speaks for and against it.", e.explain(h)))
+}
+
+// explain is the command that tells more about a host.
+func (e *evidence) explain(h *report.Host) string {
+	s := "spamsensor explain " + h.IP.String()
+	if !e.model.Live {
+		s += " -r FILE"
+	}
+	return s
 }
 
 // machine writes who a host is.

@@ -24,6 +24,9 @@ var alarms = map[report.Alarm]struct {
 
 // head are the lines above the table: the verdict, the mirror port, and what else is to be known.
 func (v *view) head(w, h int) []line {
+	if v.mode == helping {
+		return nil
+	}
 	lines := v.headline(w, 2+h/36)
 	lines = append(lines, v.mirror())
 	lines = append(lines, v.notes(w)...)
@@ -125,9 +128,9 @@ func (v *view) notes(w int) (lines []line) {
 	}
 	if v.dead != nil {
 		at := v.last.at
-		note("No answer", tcell.ColorMaroon, p.Sprintf("since %s, for %s: what you see is of "+
-			"then. It is asked again every second.", at.In(v.o.Zone).Format(time.TimeOnly),
-			v.now().Sub(at).Round(time.Second))+" "+p.Sentence(v.dead.Error()), 3)
+		s := p.Sprintf("since %s (%s). The screen shows that time; the sensor is asked again "+
+			"every second.", at.In(v.o.Zone).Format(time.TimeOnly), short(v.now().Sub(at)))
+		note("No answer", tcell.ColorMaroon, s+" "+p.Sentence(v.dead.Error()), 3)
 	}
 	if list := v.last.status.Health; len(list) > 0 {
 		s := p.Sentence(list[0].Text)
@@ -147,6 +150,18 @@ func (v *view) notes(w int) (lines []line) {
 			v.last.status.Now.In(v.o.Zone).Format(time.TimeOnly)), 1)
 	}
 	return lines
+}
+
+// short is a duration to the second.
+func short(d time.Duration) string {
+	s := int(d.Seconds())
+	switch {
+	case s < 60:
+		return fmt.Sprintf("%d s", s)
+	case s < 3600:
+		return fmt.Sprintf("%d min %02d s", s/60, s%60)
+	}
+	return fmt.Sprintf("%d h %02d min", s/3600, s/60%60)
 }
 
 // caption says what the table has.
@@ -204,7 +219,8 @@ func (v *view) footer() (l line) {
 		if i == 0 {
 			gap = ""
 		}
-		l = append(l, span{gap, plain}, span{k.key, bold}, span{" " + p.Text(k.text), plain})
+		l = append(l, span{gap, plain}, span{p.Text(k.key), bold},
+			span{" " + p.Text(k.text), plain})
 	}
 	return l
 }
@@ -218,10 +234,10 @@ func (v *view) help(w int) (lines []line) {
 	}
 	for _, x := range [][2]string{
 		{"↑ ↓ j k", p.Text("choose a host; PgUp PgDn, g first, G last")},
-		{"Enter", p.Text("open or close the pane with the evidence")},
+		{p.Text("Enter"), p.Text("open or close the pane with the evidence")},
 		{"e", p.Text("all evidence about the host, on the whole screen")},
-		{"/", p.Text("show only hosts with a text in address, MAC, level, role or finding, or in " +
-			"a network such as 10.20.0.0/16; Esc or x: all")},
+		{"/", p.Text("show only hosts with a text in address, MAC, level, role or finding, or " +
+			"in a network such as 10.20.0.0/16; Esc or x: all")},
 		{"1 - 8", p.Sprintf("sort by a column: %s; the same key again: in reverse",
 			strings.Join(sorts, ", "))},
 		{"s r", p.Text("sort by the next column; reverse the order")},

@@ -119,7 +119,8 @@ type column struct {
 	compare func(a, b *row) int
 	// drop is the order in which columns are left out where the table is too wide; zero is never.
 	drop  int
-	width int // of what is in it
+	down  bool // the largest comes first
+	width int  // of what is in it
 }
 
 // hosts is the content of the table.
@@ -143,7 +144,7 @@ func newHosts(o *Options) *hosts {
 	p := o.Lang
 	h := &hosts{lang: p, palette: palette{o.Color}, zone: o.Zone}
 	number := func(name string, drop int, n func(*row) uint64) *column {
-		return &column{name: p.Text(name), drop: drop, count: n,
+		return &column{name: p.Text(name), drop: drop, count: n, down: true,
 			compare: func(a, b *row) int { return cmp.Compare(n(b), n(a)) },
 			text:    func(r *row) string { return p.Number(n(r)) }}
 	}
@@ -159,7 +160,7 @@ func newHosts(o *Options) *hosts {
 		number("Sessions", 2, func(r *row) uint64 { return uint64(r.Counts.Sessions) }),
 		number("Accepted", 5, func(r *row) uint64 { return uint64(r.Counts.Messages) }),
 		number("Refusals", 3, func(r *row) uint64 { return r.Counts.Refusals() }),
-		{name: p.Text("Last seen"), text: h.seen, drop: 4,
+		{name: p.Text("Seen"), text: h.seen, drop: 4, down: true,
 			compare: func(a, b *row) int { return cmp.Compare(b.Last, a.Last) }},
 		{name: p.Text("Finding"), text: func(r *row) string { return r.title }},
 	}
@@ -248,8 +249,7 @@ func (h *hosts) heading(c *column) string {
 	if c != h.sorted {
 		return c.name
 	}
-	down := c.count != nil && c != h.columns[0] || c.name == h.lang.Text("Last seen")
-	if down != h.reverse {
+	if c.down != h.reverse {
 		return c.name + "▼"
 	}
 	return c.name + "▲"

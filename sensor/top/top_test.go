@@ -5,9 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -174,7 +182,7 @@ func TestTenSeconds(t *testing.T) {
 	s := show(t, answerOf(1, 3), 80, 24, Options{})
 	s.want(" ALARM ", "1 host sends spam: 10.1.0.0", "Mirror eth1, 7 packets lost, no problem known", "3 hosts, the worst first",
 		"10.1.0.0 confirmed       10", "confirmed spambot", "10.1.0.0 is a confirmed spambot, severity critical", "MAC 02:00:00:00:00:00",
-		"2026-11-21 20:32:49, last sign 20:32:49; decided after 4 attempts", "Why      - Reason number 0.", "and 3 more reasons (key e)",
+		"2026-11-21 20:32:49, last seen 20:32:49; decided after 4 attempts", "Why      - Reason number 0.", "and 3 more reasons (key e)",
 		"Do       - Find out what it is.", "- Block outgoing port 25", "Proof    - 2026-11-21 20:32:49 to server 198.18.3.17:25 as helo-0",
 		"q quit  ? help  Enter pane  e evidence")
 	if n := len(s.lines()); n != 24 {
@@ -185,7 +193,7 @@ func TestTenSeconds(t *testing.T) {
 		t.Errorf("order: %s", got)
 	}
 	s.press("<down>").want("10.1.0.1: nothing that suffices for a finding", "20 attempts, 2 servers, 2 networks, 1 session",
-		"spamsensor explain 10.1.0.1").wantNot("is a confirmed spambot")
+		"spamsensor explain 10.1.0.1 says").wantNot("is a confirmed spambot")
 }
 
 func TestNoHosts(t *testing.T) {
@@ -207,8 +215,8 @@ func TestSort(t *testing.T) {
 		{"5", "[0.3 0.2 0.1 0.0]", "Sessions▼"},
 		{"6", "[0.0 0.1 0.2 0.3]", "Accepted▼"},
 		{"7", "[0.3 0.2 0.1 0.0]", "Refusals▼"},
-		{"8", "[0.3 0.2 0.1 0.0]", "Last seen▼"},
-		{"r", "[0.0 0.1 0.2 0.3]", "Last seen▲"},
+		{"8", "[0.3 0.2 0.1 0.0]", "Seen▼"},
+		{"r", "[0.0 0.1 0.2 0.3]", "Seen▲"},
 		{"s", "[0.0 0.1 0.2 0.3]", "#▲"},
 		{"s s", "[0.3 0.2 0.1 0.0]", "Attempts▼"},
 	} {
@@ -282,8 +290,8 @@ func TestSizes(t *testing.T) {
 	}
 	s := show(t, a, 80, 24, Options{})
 	s.want("2001:db8:1111:2222:3333:4444:5555:6666", long.String(), "Attempts", "confirmed spambot\n").wantNot("Networks")
-	s.press("4").want("Networks▼").wantNot("Sessions", "Last seen")
-	show(t, a, 140, 40, Options{}).want("Networks", "Sessions", "Accepted", "Refusals", "Last seen", "Finding")
+	s.press("4").want("Networks▼").wantNot("Sessions", "Seen")
+	show(t, a, 140, 40, Options{}).want("Networks", "Sessions", "Accepted", "Refusals", "Seen", "Finding")
 	show(t, a, 30, 24, Options{}).want("The terminal is too small.")
 }
 
@@ -347,7 +355,7 @@ func TestNotes(t *testing.T) {
 	s.want("Mirror eth1, 1,500 packets/s, 7 packets lost, no problem known  21:32:51 UTC")
 	s.press("p").want(" PAUSED  at 21:32:51; key p goes on").press("p").wantNot("PAUSED")
 	s.dead = errors.New("cannot ask the sensor on /x: no sensor runs there")
-	s.want(" NO ANSWER ", "since 21:32:49, for 12s", "no sensor runs there")
+	s.want(" NO ANSWER ", "since 21:32:49 (12 s)", "no sensor runs there")
 	s.update(b)
 	s.wantNot("NO ANSWER")
 	b.model.Live, s.o.Files = false, []string{"a.pcap"}
@@ -390,7 +398,7 @@ func TestFrench(t *testing.T) {
 	p := lang.New(lang.French)
 	a := answerOf(1, 3)
 	s := show(t, a, 80, 24, Options{Lang: p})
-	s.want(" ALARME ", p.Sentence(a.model.Headline.Sentence), "Port miroir eth1, 7 paquets perdus, aucun problème connu", "Machine", "Tentatives",
+	s.want(" ALERTE ", p.Sentence(a.model.Headline.Sentence), "Port miroir eth1, 7 paquets perdus, aucun problème connu", "Machine", "Tentatives",
 		"confirmé", "gravité critique", "Pourquoi", "À faire", "Bloquez le port 25 sortant", "q quitter", "p pause")
 	s.press("?").want("ouvrir ou fermer le volet", "Une touche\u00a0: retour")
 }
@@ -444,10 +452,23 @@ func (f *fake) set(a *answer, err error) {
 	f.answer, f.err = a, err
 }
 
+// drawn keeps what was drawn last.
+type drawn struct {
+	tcell.SimulationScreen
+	text atomic.Pointer[string]
+}
+
+// Show implements tcell.Screen.
+func (d *drawn) Show() {
+	d.SimulationScreen.Show()
+	text := strings.Join(screenLines(d), "\n")
+	d.text.Store(&text)
+}
+
 // TestRun runs the whole: a sensor answers, finds something, dies, comes back; q ends it.
 func TestRun(t *testing.T) {
 	sensor := &fake{answer: answerOf(0, 3)}
-	screen := tcell.NewSimulationScreen("")
+	screen := &drawn{SimulationScreen: tcell.NewSimulationScreen("")}
 	done := make(chan error, 1)
 	go func() {
 		done <- Run(t.Context(), Options{Sensor: sensor, Zone: time.UTC, Screen: screen, Every: 10 * time.Millisecond})
@@ -456,8 +477,8 @@ func TestRun(t *testing.T) {
 		t.Helper()
 		var text string
 		for range 500 {
-			if cells, _, _ := screen.GetContents(); len(cells) > 0 {
-				if text = strings.Join(screenLines(screen), "\n"); strings.Contains(text, want) {
+			if s := screen.text.Load(); s != nil {
+				if text = *s; strings.Contains(text, want) {
 					return
 				}
 			}
@@ -522,5 +543,95 @@ func BenchmarkUpdate(b *testing.B) {
 	s := show(b, a, 140, 40, Options{Color: true, Lang: lang.New(lang.French)})
 	for b.Loop() {
 		s.update(a)
+	}
+}
+
+// folded is the value of an expression of literal texts.
+func folded(e ast.Expr) (string, bool) {
+	switch x := e.(type) {
+	case *ast.BasicLit:
+		s, err := strconv.Unquote(x.Value)
+		return s, err == nil && x.Kind == token.STRING
+	case *ast.BinaryExpr:
+		a, ok := folded(x.X)
+		b, ok2 := folded(x.Y)
+		return a + b, ok && ok2
+	}
+	return "", false
+}
+
+// TestTranslated: every text that the package gives a Printer has a French one, and so have those of
+// its tables.
+func TestTranslated(t *testing.T) {
+	known := map[string]bool{}
+	names, err := filepath.Glob("../lang/fr/*.po")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^msgid(?:_plural)? (".*")$`).FindAllStringSubmatch(string(text), -1) {
+			if s, err := strconv.Unquote(m[1]); err == nil {
+				known[s] = true
+			}
+		}
+	}
+	var list []string
+	for _, k := range keyTexts {
+		list = append(list, k.text)
+	}
+	for _, a := range alarms {
+		list = append(list, a.word)
+	}
+	list = append(list, "Do", "Why", "Proof", "Not seen", "suspect", "likely", "confirmed", "info", "low", "medium", "high", "critical")
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	takes := map[string]bool{"Text": true, "Sprintf": true, "Plural": true, "number": true, "field": true, "item": true, "note": true, "badge": true}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			called := ""
+			switch f := call.Fun.(type) {
+			case *ast.SelectorExpr:
+				if x, ok := f.X.(*ast.Ident); ok && x.Name == "fmt" {
+					return true
+				}
+				called = f.Sel.Name
+			case *ast.Ident:
+				called = f.Name
+			}
+			if !takes[called] {
+				return true
+			}
+			for _, a := range call.Args {
+				if s, ok := folded(a); ok && s != "" {
+					list = append(list, s)
+				}
+			}
+			return true
+		})
+	}
+	if len(list) < 80 {
+		t.Fatalf("only %d texts", len(list))
+	}
+	for _, s := range list {
+		if !known[s] {
+			t.Errorf("no French for %q", s)
+		}
 	}
 }

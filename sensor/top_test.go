@@ -1,0 +1,77 @@
+package main
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gdamore/tcell/v2"
+
+	"spamsensor/sensor/top"
+)
+
+// drawn keeps what was drawn last.
+type drawn struct {
+	tcell.SimulationScreen
+	text atomic.Pointer[string]
+}
+
+// Show implements tcell.Screen.
+func (d *drawn) Show() {
+	d.SimulationScreen.Show()
+	cells, w, _ := d.GetContents()
+	text := ""
+	for i, c := range cells {
+		text += string(c.Runes)
+		if i%w == w-1 {
+			text = strings.TrimRight(text, " ") + "\n"
+		}
+	}
+	d.text.Store(&text)
+}
+
+// TestManualTop: the example of top in the manual is what it shows of that capture.
+func TestManualTop(t *testing.T) {
+	_, example, ok := strings.Cut(readText(t, "README.md"), "$ spamsensor top -r sensor/testdata/bot.pcap\n")
+	example, _, closed := strings.Cut(example, "\n```")
+	if !ok || !closed {
+		t.Fatal("the manual has no example of top")
+	}
+	var a app
+	a.stderr = t.Output()
+	t.Chdir("..")
+	sensor, err := a.analyse(t.Context(), []string{"sensor/testdata/bot.pcap"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	screen := &drawn{SimulationScreen: tcell.NewSimulationScreen("")}
+	done := make(chan error, 1)
+	go func() {
+		done <- top.Run(t.Context(), top.Options{Sensor: sensor, Files: []string{"bot.pcap"}, Zone: time.UTC, Screen: screen})
+	}()
+	var shown string
+	for range 500 { // until it is drawn
+		if s := screen.text.Load(); s != nil && strings.Contains(*s, "q quit") {
+			shown = *s
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	screen.InjectKey(tcell.KeyRune, 'q', tcell.ModNone)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	rest := shown
+	for l := range strings.Lines(example + "\n") {
+		i := strings.Index(rest, l)
+		if i < 0 {
+			t.Errorf("top shows no such line, or has it before the line above: %q", l)
+			continue
+		}
+		rest = rest[i+len(l):]
+	}
+	if t.Failed() {
+		t.Log("\n" + shown)
+	}
+}
