@@ -36,7 +36,7 @@ func (a *app) ackCommand() *cobra.Command {
 			if err := client.Post(cmd.Context(), "ack", &r, &done); err != nil {
 				return askError(err)
 			}
-			fmt.Fprintf(a.stdout, "%s is acknowledged by %s\n", printable(args[0]), printable(r.By))
+			a.tell(a.stdout, "%s is acknowledged by %s\n", printable(args[0]), printable(r.By))
 			return nil
 		},
 	}

@@ -129,7 +129,7 @@ func (a *app) client(o *askOptions) (*status.Client, error) {
 			if socket = a.opt.socket(); socket == "" {
 				return nil, exit(exitUsage, err)
 			}
-			fmt.Fprintf(a.stderr, "warning: the configuration is wrong: %s\n",
+			a.tell(a.stderr, "warning: the configuration is wrong: %s\n",
 				firstLine(err.Error()))
 		} else {
 			socket = cfg.control.socket
@@ -166,7 +166,7 @@ func (a *app) analyse(ctx context.Context, names []string) (status.Getter, error
 	began := time.Now()
 	problems, interrupted := a.feedFiles(ctx, files, steps, p, readOptions{})
 	for _, problem := range problems {
-		fmt.Fprintln(a.stderr, problem)
+		a.tell(a.stderr, "%v\n", problem)
 	}
 	if interrupted {
 		return nil, exit(exitFailed, errors.New("interrupted"))

@@ -94,7 +94,7 @@ func (a *app) check(o *checkOptions) error {
 		return exit(exitUsage, bad)
 	}
 	if o.format == "human" && !o.print {
-		fmt.Fprintln(a.stdout, a.opt.good())
+		a.tell(a.stdout, "%s\n", a.opt.good())
 	}
 	return nil
 }
@@ -102,7 +102,7 @@ func (a *app) check(o *checkOptions) error {
 // useDefaultConfig takes the configuration of the machine if none is named.
 func (a *app) useDefaultConfig() {
 	if err := a.opt.useDefault(); err != nil {
-		fmt.Fprintf(a.stderr, "warning: the configuration of this machine is not used: %v\n", err)
+		a.tell(a.stderr, "warning: the configuration of this machine is not used: %v\n", err)
 	}
 }
 
@@ -126,12 +126,12 @@ func (o *options) useDefault() error {
 func (a *app) warn(list []*fault) {
 	if a.opt.verbose > 0 {
 		for _, text := range a.opt.found.leftOut {
-			fmt.Fprintln(a.stderr, printable(text))
+			a.tell(a.stderr, "%s\n", printable(text))
 		}
 	}
 	for _, f := range list {
 		if f.Severity == "warning" {
-			fmt.Fprintln(a.stderr, "warning:", f)
+			a.tell(a.stderr, "warning: %v\n", f)
 		}
 	}
 }

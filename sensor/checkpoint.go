@@ -93,7 +93,7 @@ func (k *checkpointer) reportRefused(list []state.Refusal) {
 			Msg("a file of the state was refused")
 		text := fmt.Sprintf("%s was refused: %v", r.File, r.Err)
 		if r.Aside != "" {
-			text += "; it is kept as " + r.Aside
+			text += fmt.Sprintf("; it is kept as %s", r.Aside)
 		}
 		k.reportHealth("raised", text, "the sensor goes on with what was good; look at the disk")
 		k.reportHealth("cleared", "the state is kept again", "")

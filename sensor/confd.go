@@ -75,7 +75,7 @@ func (c *configFiles) addDirectory(dir string) error {
 	for _, e := range entries {
 		name := filepath.Join(dir, e.Name())
 		if reason := leftOut(e.Name()); reason != "" {
-			c.leftOut = append(c.leftOut, name+" is left out: "+reason)
+			c.leftOut = append(c.leftOut, fmt.Sprintf("%s is left out: %s", name, reason))
 			if strings.HasSuffix(e.Name(), ".yml") {
 				c.misnamed = append(c.misnamed, name)
 			}

@@ -72,8 +72,9 @@ func (a *app) doctorCommand() *cobra.Command {
 	f.DurationVar(&o.duration, "for", doctorTime, "how long to listen")
 	f.IntVar(&o.frames, "frames", 0, "how many frames to look at "+
 		"(default 5000, of a file 200000)")
-	f.StringVar(&o.system, "switch", "", "print the lines for a switch with this `SYSTEM`: "+
-		strings.Join(doctor.Systems(), ", ")+" (default: what it says about itself)")
+	f.StringVar(&o.system, "switch", "", fmt.Sprintf("print the lines for a switch with this "+
+		"`SYSTEM`: %s (default: what it says about itself)",
+		strings.Join(doctor.Systems(), ", ")))
 	formatFlag(c, &o.format, textFormats)
 	return c
 }

@@ -92,8 +92,8 @@ func (a *app) history(o *historyOptions) error {
 			"at its start, and goes on with the good rows", damaged))
 	}
 	if n == 0 && !a.opt.quiet {
-		fmt.Fprintln(a.stderr, "nothing is in the history for this: "+
-			"no such host, or no such days")
+		a.tell(a.stderr, "nothing is in the history for this: "+
+			"no such host, or no such days\n")
 	}
 	return nil
 }

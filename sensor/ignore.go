@@ -95,7 +95,7 @@ func (a *app) addIgnore(ctx context.Context, x *newIgnore) error {
 	if file.replaced != nil {
 		before = "; before " + file.replaced.untilText()
 	}
-	fmt.Fprintf(a.stdout, "%s is ignored %s, in %s%s\n", printable(x.ip), x.untilText(),
+	a.tell(a.stdout, "%s is ignored %s, in %s%s\n", printable(x.ip), x.untilText(),
 		printable(file.name), before)
 	return a.applyIgnore(ctx, cmp.Or(x.socket, cfg.control.socket))
 }
@@ -116,8 +116,8 @@ func (x *newIgnore) check() error {
 		return fmt.Errorf("--why has %d bytes; state the reason in at most %d", len(x.why),
 			maxWhyBytes)
 	case x.until == "":
-		return errors.New("--until is missing: name the last day, such as " +
-			time.Now().AddDate(0, 1, 0).UTC().Format(time.DateOnly) + ", or never")
+		return fmt.Errorf("--until is missing: name the last day, such as %s, or never",
+			time.Now().AddDate(0, 1, 0).UTC().Format(time.DateOnly))
 	case x.until == "never":
 		return nil
 	}
@@ -134,7 +134,7 @@ func (x *newIgnore) untilText() string {
 	if x.until == "never" || x.until == "" {
 		return "without an end"
 	}
-	return "until the end of " + x.until
+	return fmt.Sprintf("until the end of %s", x.until)
 }
 
 // ignoreFaults are the faults of an exception, by its number in a file. One that another exception
@@ -172,16 +172,16 @@ func (a *app) applyIgnore(ctx context.Context, socket string) error {
 	refused := new(status.Error)
 	switch {
 	case errors.As(err, &refused):
-		fmt.Fprintf(a.stdout, "the running sensor has not read it: %s\n%s\n",
+		a.tell(a.stdout, "the running sensor has not read it: %s\n%s\n",
 			printable(firstLine(refused.Text)), byHand)
 	case err != nil:
-		fmt.Fprintf(a.stdout, "no sensor could be asked to read it on %s\n%s\n",
+		a.tell(a.stdout, "no sensor could be asked to read it on %s\n%s\n",
 			printable(socket), byHand)
 	case !applied:
-		fmt.Fprintf(a.stdout, "the sensor on %s has another configuration: it did not change\n",
+		a.tell(a.stdout, "the sensor on %s has another configuration: it did not change\n",
 			printable(socket))
 	default:
-		fmt.Fprintln(a.stdout, "the running sensor has read it")
+		a.tell(a.stdout, "the running sensor has read it\n")
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func (a *app) ignoreListCommand() *cobra.Command {
 			if err != nil {
 				return exit(exitUsage, err)
 			}
-			if err := printIgnored(a.stdout, cfg.ignored(), format); err != nil {
+			if err := a.printIgnored(a.stdout, cfg.ignored(), format); err != nil {
 				return exit(exitFailed, err)
 			}
 			return nil
@@ -58,15 +58,15 @@ func (c *config) ignored() []ignoreLine {
 }
 
 // printIgnored writes the exceptions in a format.
-func printIgnored(out io.Writer, list []ignoreLine, format string) error {
+func (a *app) printIgnored(out io.Writer, list []ignoreLine, format string) error {
 	if format == "json" {
 		e := json.NewEncoder(out)
 		e.SetIndent("", "  ")
 		return e.Encode(list)
 	}
 	if len(list) == 0 && format == "human" {
-		_, err := fmt.Fprintln(out, "no host is ignored")
-		return err
+		a.tell(out, "no host is ignored\n")
+		return nil
 	}
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)

@@ -81,7 +81,7 @@ func (a *app) interfaces(sample time.Duration, format string) error {
 	}
 	wg.Wait()
 	if denied != nil {
-		fmt.Fprintln(a.stderr, denied)
+		a.tell(a.stderr, "%v\n", denied)
 	}
 	if err := printInterfaces(a.stdout, lines, format); err != nil {
 		return exit(exitFailed, err)

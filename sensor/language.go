@@ -2,8 +2,11 @@ package main
 
 import (
 	"cmp"
+	"fmt"
+	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -22,6 +25,11 @@ func (a *app) language() string {
 // printer writes in the language of the user. Events, JSON and metrics do not use it.
 func (a *app) printer() *lang.Printer { return lang.New(a.language()) }
 
+// tell writes sentences to a person. Their arguments are translated, too.
+func (a *app) tell(out io.Writer, format string, args ...any) {
+	fmt.Fprint(out, a.printer().Sentence(fmt.Sprintf(format, args...)))
+}
+
 // knownLanguage reports whether the value of --lang is one.
 func (o *options) knownLanguage() bool {
 	return slices.Contains([]string{"", lang.English, lang.French}, o.lang)
@@ -33,18 +41,45 @@ func (a *app) help(root *cobra.Command) {
 	show := root.HelpFunc()
 	root.SetHelpFunc(func(c *cobra.Command, args []string) {
 		if p := a.printer(); p != nil {
+			translateUsage(p, root)
 			translate(p, root)
 		}
 		show(c, args)
 	})
 }
 
+// usageWords are the words of cobra's template for the usage of a command.
+var usageWords = []string{"Usage:", "Aliases:", "Examples:", "Available Commands:",
+	"Additional Commands:", "Global Flags:", "Flags:", "Additional help topics:",
+	`Use "{{.CommandPath}} [command] --help" for more information about a command.`}
+
+// translateUsage translates the template of the usage. Commands have that of the root.
+func translateUsage(p *lang.Printer, root *cobra.Command) {
+	usage := root.UsageTemplate()
+	for _, word := range usageWords {
+		usage = strings.ReplaceAll(usage, word, p.Text(word))
+	}
+	root.SetUsageTemplate(usage)
+}
+
+// noDefaults are the values of options that pflag shows no default for.
+var noDefaults = map[string]string{"string": "", "bool": "false", "count": "0", "int": "0",
+	"duration": "0s", "stringArray": "[]"}
+
+// translateOption translates an option. pflag writes its default in English.
+func translateOption(p *lang.Printer, f *pflag.Flag) {
+	f.Usage = p.Sentence(f.Usage)
+	if none, ok := noDefaults[f.Value.Type()]; ok && f.DefValue != none {
+		f.Usage += p.Sprintf(" (default: %s)", f.DefValue)
+		f.DefValue = none
+	}
+}
+
 // translate translates the texts of a command, of its options, and of the commands below it.
 func translate(p *lang.Printer, c *cobra.Command) {
-	c.Short, c.Long, c.Example = p.Text(c.Short), p.Text(c.Long), p.Text(c.Example)
-	c.SetUsageTemplate(p.Text(c.UsageTemplate()))
+	c.Short, c.Long = p.Text(c.Short), p.Sentence(c.Long)
 	for _, set := range []*pflag.FlagSet{c.Flags(), c.PersistentFlags()} {
-		set.VisitAll(func(f *pflag.Flag) { f.Usage = p.Sentence(f.Usage) })
+		set.VisitAll(func(f *pflag.Flag) { translateOption(p, f) })
 	}
 	for _, sub := range c.Commands() {
 		translate(p, sub)

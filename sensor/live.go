@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -66,7 +65,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 		if err := errorsOf(checkNamed(cfg)); err != nil {
 			return exit(exitUsage, err)
 		}
-		fmt.Fprintln(a.stdout, a.opt.good())
+		a.tell(a.stdout, "%s\n", a.opt.good())
 		return nil
 	}
 	if err := cfg.checkSources(); err != nil {

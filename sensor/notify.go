@@ -98,7 +98,7 @@ func (a *app) notifyTest(ctx context.Context) error {
 	if err != nil {
 		return exit(exitUsage, err)
 	}
-	failed := printResults(a.stdout, notify.Test(ctx, cfg, time.Now()))
+	failed := a.printResults(a.stdout, notify.Test(ctx, cfg, time.Now()))
 	if failed > 0 {
 		return exit(exitFailed, fmt.Errorf("%d of %d test notices were not delivered", failed,
 			len(cfg.Channels)))
@@ -107,19 +107,19 @@ func (a *app) notifyTest(ctx context.Context) error {
 }
 
 // printResults prints a line for each channel and returns how many failed.
-func printResults(out io.Writer, results []notify.Result) (failed int) {
+func (a *app) printResults(out io.Writer, results []notify.Result) (failed int) {
 	for _, r := range results {
 		if r.Error == "" {
-			fmt.Fprintf(out, "%-14s delivered to %s\n", printable(r.Channel), printable(r.Where))
+			a.tell(out, "%-14s delivered to %s\n", printable(r.Channel), printable(r.Where))
 			continue
 		}
 		failed++
-		fmt.Fprintf(out, "%-14s NOT delivered to %s: %s", printable(r.Channel), printable(r.Where),
-			printable(r.Error))
+		hint := ""
 		if r.Hint != "" {
-			fmt.Fprintf(out, "; %s", r.Hint)
+			hint = "; " + r.Hint
 		}
-		fmt.Fprintln(out)
+		a.tell(out, "%-14s NOT delivered to %s: %s%s\n", printable(r.Channel),
+			printable(r.Where), printable(r.Error), hint)
 	}
 	return failed
 }

@@ -132,7 +132,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 		failed = exit(exitLost, err)
 	}
 	for _, problem := range problems {
-		fmt.Fprintln(a.stderr, problem)
+		a.tell(a.stderr, "%v\n", problem)
 	}
 	a.printLeftOut(files)
 	switch {
@@ -159,7 +159,7 @@ func (a *app) printLeftOut(files *capture.Files) {
 	if n > len(names) {
 		more = fmt.Sprintf(" and %d more", n-len(names))
 	}
-	fmt.Fprintf(a.stderr, "Left out, because they are no captures: %s%s\n",
+	a.tell(a.stderr, "Left out, because they are no captures: %s%s\n",
 		printable(strings.Join(names, ", ")), more)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -60,8 +61,8 @@ func (r *reloader) reload() (changes []string, err error) {
 	if r.refused = err; err != nil {
 		r.failed++
 		r.logFaults(err)
-		r.setHealth("the configuration could not be read again, and the one before stays in "+
-			"force: "+firstLine(err.Error()), "spamsensor check says what is wrong")
+		r.setHealth(fmt.Sprintf("the configuration could not be read again, and the one before "+
+			"stays in force: %s", firstLine(err.Error())), "spamsensor check says what is wrong")
 		return nil, err
 	}
 	changes = r.changes(next)

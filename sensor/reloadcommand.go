@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -48,10 +47,10 @@ func (a *app) reload(ctx context.Context, client *status.Client) error {
 		return askError(err)
 	}
 	if len(done.Changes) == 0 {
-		fmt.Fprintln(a.stdout, "the configuration was read again: nothing has changed")
+		a.tell(a.stdout, "the configuration was read again: nothing has changed\n")
 	}
 	for _, c := range done.Changes {
-		fmt.Fprintln(a.stdout, printable(c))
+		a.tell(a.stdout, "%s\n", printable(c))
 	}
 	return nil
 }

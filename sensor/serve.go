@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 
@@ -50,8 +51,8 @@ func (a *app) serveCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), &o) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.listen, "listen", "", "`ADDRESS` to listen on, HOST:PORT or unix:PATH "+
-		"(default: serve.listen of the configuration, "+serve.DefaultListen+")")
+	f.StringVar(&o.listen, "listen", "", fmt.Sprintf("`ADDRESS` to listen on, HOST:PORT or "+
+		"unix:PATH (default: serve.listen of the configuration, %s)", serve.DefaultListen))
 	f.StringVar(&o.webConfig, "web-config", "", "`FILE` with TLS and users, in the format of the "+
 		"Prometheus exporters (default: serve.web_config)")
 	socketFlag(c, &o.socket)

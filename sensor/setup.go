@@ -101,7 +101,7 @@ func (a *app) setup(ctx context.Context, o setupOptions) error {
 // say writes what setup does.
 func (a *app) say(format string, args ...any) {
 	if !a.opt.quiet {
-		fmt.Fprintf(a.stderr, format, args...)
+		a.tell(a.stderr, format, args...)
 	}
 }
 
@@ -207,7 +207,7 @@ func (a *app) setupFromFile(ctx context.Context, name string) error {
 	f.Why = "change it to the interface with the mirrored traffic: spamsensor interfaces"
 	fmt.Fprint(a.stdout, setup.Write(&f, defaultPlaces, nil, time.Now()))
 	for _, problem := range problems {
-		fmt.Fprintln(a.stderr, problem)
+		a.tell(a.stderr, "%v\n", problem)
 	}
 	if len(problems) > 0 {
 		return exit(exitPartial, nil)

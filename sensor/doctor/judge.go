@@ -141,11 +141,10 @@ const floods = 0.05
 func (e *exam) judgeFrames() []Line {
 	l := Line{Check: "frames", Level: Good, What: "Frames of other stations arrive."}
 	c := &e.counts
-	seconds := fmt.Sprintf("%.1f s", e.listened.Seconds())
+	l.Measured = fmt.Sprintf("%s in %.1f s", count(e.frames, "frame"), e.listened.Seconds())
 	if e.cfg.Kind == File {
-		seconds = "the file"
+		l.Measured = fmt.Sprintf("%s in the file", count(e.frames, "frame"))
 	}
-	l.Measured = fmt.Sprintf("%s in %s", count(e.frames, "frame"), seconds)
 	if e.frames == 0 {
 		if e.linkDown() || e.readError != nil {
 			return nil

@@ -219,8 +219,12 @@ func (p *Printer) number(s string) string {
 	if f < 10_000 && f > -10_000 && decimals == "" {
 		return plain // a port, a code, a year
 	}
-	return p.numbers.Sprint(number.Decimal(f, number.MinFractionDigits(len(decimals)),
+	text := p.numbers.Sprint(number.Decimal(f, number.MinFractionDigits(len(decimals)),
 		number.MaxFractionDigits(len(decimals))))
+	if plain[0] == '+' {
+		return "+" + text
+	}
+	return text
 }
 
 // group sets the thousands of a number apart, in English.

@@ -132,6 +132,9 @@ func (p *Printer) Sentence(s string) string {
 	if p == nil {
 		return s
 	}
+	if e, before, after := p.entry(s); e != nil {
+		return before + e.text() + after
+	}
 	lines := strings.Split(s, "\n")
 	for i, l := range lines {
 		lines[i] = p.sentence(l, maxDepth)
@@ -233,6 +236,12 @@ var separators = []struct{ english, french string }{
 // clauses translates the clauses, items of lists and parentheses that are known of a sentence that
 // no format made.
 func (p *Printer) clauses(s string, depth int) string {
+	if i := strings.LastIndex(s, " ("); i > 0 && strings.HasSuffix(s, ")") &&
+		divided(s[i:]) { // first, or it would be divided
+		if text := p.parenthesis(s, i, depth); text != s {
+			return text
+		}
+	}
 	for _, x := range separators {
 		parts := strings.Split(s, x.english)
 		known := false
@@ -247,9 +256,28 @@ func (p *Printer) clauses(s string, depth int) string {
 		}
 	}
 	if i := strings.LastIndex(s, " ("); i > 0 && strings.HasSuffix(s, ")") {
-		return p.sentence(s[:i], depth-1) + " (" + p.sentence(s[i+2:len(s)-1], depth-1) + ")"
+		return p.parenthesis(s, i, depth)
 	}
 	return s
+}
+
+// divided reports whether a text has clauses or items.
+func divided(s string) bool {
+	for _, x := range separators {
+		if strings.Contains(s, x.english) {
+			return true
+		}
+	}
+	return false
+}
+
+// parenthesis translates a text, and the parenthesis at its end, which begins at i.
+func (p *Printer) parenthesis(s string, i, depth int) string {
+	text, ok := p.whole(s[i+1:])
+	if !ok {
+		text = "(" + p.sentence(s[i+2:len(s)-1], depth-1) + ")"
+	}
+	return p.sentence(s[:i], depth-1) + " " + text
 }
 
 // plain reports whether a format has no verb.
