@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bytes"
+	"fmt"
 	"path/filepath"
 	"strings"
 )
@@ -128,8 +129,8 @@ func foreign(name string, head []byte) *foreignError {
 
 // error is the error of an input in this format.
 func (x *foreignFormat) error() *foreignError {
-	return &foreignError{what: "this is no capture file (pcap or pcapng), but " + x.name,
-		do: x.do, holds: !x.text}
+	return &foreignError{what: fmt.Sprintf("this is no capture file (pcap or pcapng), but %s",
+		x.name), do: x.do, holds: !x.text}
 }
 
 // textFormat recognises texts: what tcpdump or tshark print, and others. It returns nil for bytes

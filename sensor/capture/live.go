@@ -192,13 +192,13 @@ func (l *Live) openError(err, cause error) error {
 	switch _, missing := net.InterfaceByName(l.cfg.Interface); {
 	case missing != nil && l.cfg.Interface != "any":
 		e.Reason, e.Err = "there is no such interface", ErrNoInterface
-		e.Hint = "  there are: " + strings.Join(InterfaceNames(), ", ") +
-			"   (more with: spamsensor interfaces)"
+		e.Hint = fmt.Sprintf("  there are: %s   (more with: spamsensor interfaces)",
+			strings.Join(InterfaceNames(), ", "))
 	case strings.Contains(text, "permi") || strings.Contains(text, "not permitted"):
 		exe, _ := os.Executable()
 		e.Reason, e.Err = "permission denied", os.ErrPermission
-		e.Hint = "  as a service:  AmbientCapabilities=CAP_NET_RAW     " +
-			"once, by hand:  sudo setcap cap_net_raw+ep " + exe + "\n" +
+		e.Hint = fmt.Sprintf("  as a service:  AmbientCapabilities=CAP_NET_RAW     "+
+			"once, by hand:  sudo setcap cap_net_raw+ep %s\n", exe) +
 			"  in a container: --network host --cap-drop ALL --cap-add NET_RAW (user 0)"
 	case errors.Is(err, ErrDown) || strings.Contains(text, "not up"):
 		e.Reason, e.Err = ErrDown.Error(), ErrDown

@@ -56,12 +56,12 @@ func UnjudgedText(list []Unjudged, n int, home []netip.Prefix) (text, hint strin
 	if n > len(list) {
 		names = append(names, fmt.Sprintf("and %d more", n-len(list)))
 	}
-	which, they := "is in none of your networks and", "it is"
+	text = "%s that would be at least suspect is in none of your networks and not judged: %s"
+	hint = "if it is yours: %s, or home_net in the configuration"
 	if n > 1 {
-		which, they = "are in none of your networks and", "they are"
+		text = "%s that would be at least suspect are in none of your networks and not judged: %s"
+		hint = "if they are yours: %s, or home_net in the configuration"
 	}
-	return fmt.Sprintf("%s that would be at least suspect %s not judged: %s",
-			verdict.Plural(n, "host"), which, strings.Join(names, ", ")),
-		fmt.Sprintf("if %s yours: %s, or home_net in the configuration", they,
-			strings.Join(options, " "))
+	return fmt.Sprintf(text, verdict.Plural(n, "host"), strings.Join(names, ", ")),
+		fmt.Sprintf(hint, strings.Join(options, " "))
 }

@@ -21,15 +21,15 @@ func TestFrench(t *testing.T) {
 		{p.Plural(2, "attempt", "attempts"), "2 tentatives"},
 		{p.Plural(1<<63, "session", "sessions"), "9\u00a0223\u00a0372\u00a0036\u00a0854\u00a0775\u00a0808 sessions"},
 		{p.Plural(12345, "attempt", "attempts"), "12\u00a0345 tentatives"},
-		{p.Sprintf("%s spam: %s", p.Plural(2, "host sends", "hosts send"), "10.0.0.1"), "2 machines envoient du spam : 10.0.0.1"},
-		{p.Sentence("2 hosts send spam: 10.0.0.1, 10.0.0.2"), "2 machines envoient du spam : 10.0.0.1, 10.0.0.2"},
+		{p.Sprintf("%s spam: %s", p.Plural(2, "host sends", "hosts send"), "10.0.0.1"), "2 machines envoient du spam\u00a0: 10.0.0.1"},
+		{p.Sentence("2 hosts send spam: 10.0.0.1, 10.0.0.2"), "2 machines envoient du spam\u00a0: 10.0.0.1, 10.0.0.2"},
 		{p.Sentence("about 12.5 % of the bytes of mail connections are missing from the capture"),
-			"environ 12,5 % des octets des connexions de courrier manquent dans la capture"},
+			"environ 12,5\u00a0% des octets des connexions de courrier manquent dans la capture"},
 		{p.Sentence("Unknown words. Block outgoing port 25 for all but your mail servers."),
 			"Unknown words. Bloquez le port 25 sortant pour tous, sauf pour vos serveurs de messagerie."},
 		{p.Sentence("Block outgoing port 25 for all but your mail servers. Your firewall keeps its mail from leaving: leave it so, " +
 			"or your public address comes onto blocklists. And more."),
-			"Bloquez le port 25 sortant pour tous, sauf pour vos serveurs de messagerie. Votre pare-feu empêche son courrier de sortir : " +
+			"Bloquez le port 25 sortant pour tous, sauf pour vos serveurs de messagerie. Votre pare-feu empêche son courrier de sortir\u00a0: " +
 				"laissez-le ainsi, sinon votre adresse publique finira sur des listes noires. And more."},
 		{New(English).Plural(12345, "attempt", "attempts"), "12,345 attempts"},
 		{New(English).Sentence("x"), "x"},
