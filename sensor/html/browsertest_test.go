@@ -22,6 +22,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"spamsensor/sensor/lang"
 	"spamsensor/sensor/report"
@@ -175,7 +176,7 @@ func samples() map[string]*report.Model {
 func TestBrowser(t *testing.T) {
 	root := browser(t)
 	for name, test := range map[string]func(context.Context, *testing.T){"faults": testFaults, "shown": testShown,
-		"without script": testWithoutScript, "print": testPrint, "accessible": testAccessible} {
+		"without script": testWithoutScript, "keyboard": testKeyboard, "print": testPrint, "accessible": testAccessible} {
 		t.Run(name, func(t *testing.T) { test(root, t) })
 	}
 }
@@ -281,6 +282,40 @@ func testWithoutScript(root context.Context, t *testing.T) {
 	}
 	if texts[0] != texts[1] || !strings.Contains(texts[1], "10.1.0.2") {
 		t.Errorf("with scripts %d characters, without %d", len(texts[0]), len(texts[1]))
+	}
+}
+
+// testKeyboard: the first key leads to the content, and what has the focus can be seen.
+func testKeyboard(root context.Context, t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.html")
+	if err := os.WriteFile(file, []byte(write(t, lang.English, model(3, 4))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := newTab(root, t)
+	b.look(t, 1280, "light")
+	b.open(t, file)
+	const focus = `(() => {
+		const e = document.activeElement, box = e.getBoundingClientRect(), style = getComputedStyle(e);
+		return [e.className, location.hash, String(box.left >= 0 && box.width > 0 && box.bottom > 0 && box.top < innerHeight), style.outlineStyle];
+	})()`
+	get(t, b, chromedp.KeyEvent(kb.Tab))
+	if got := get(t, b, chromedp.Evaluate[[]string](focus)); !slices.Equal(got, []string{"skip", "", "true", "solid"}) {
+		t.Errorf("after Tab: %q", got)
+	}
+	get(t, b, chromedp.KeyEvent(kb.Enter))
+	if got := get(t, b, chromedp.Evaluate[[]string](focus)); got[1] != "#main" {
+		t.Errorf("after Enter: %q", got)
+	}
+	seen := map[string]bool{} // what the keyboard reaches
+	for range 60 {
+		get(t, b, chromedp.KeyEvent(kb.Tab))
+		seen[get(t, b, chromedp.Evaluate[string]("document.activeElement.tagName"))] = true
+		if got := get(t, b, chromedp.Evaluate[[]string](focus)); got[2] != "true" && got[3] != "none" {
+			t.Errorf("the focus is outside the window: %q", got)
+		}
+	}
+	if !seen["A"] || !seen["SUMMARY"] || !seen["DIV"] {
+		t.Errorf("the keyboard reaches %v only, want links, folded texts and tables", seen)
 	}
 }
 

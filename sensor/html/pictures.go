@@ -65,7 +65,7 @@ func (v *View) HostsPicture() template.HTML {
 		}
 	}
 	if d.Threshold > 0 {
-		d.ThresholdLabel = v.lang.Sprintf("%d networks in an hour are not usual",
+		d.ThresholdLabel = v.lang.Sprintf("%d networks in an hour",
 			int(d.Threshold))
 	}
 	return picture.Hosts(v.lang, d)
