@@ -152,17 +152,19 @@ type config struct {
 	evidence    event.Evidence
 	output      string // file of the events of run; read has --events
 	hashKeyFile string
-	sessions    string // all, evidence, or empty for the command's default
-	logLevel    string
-	sandbox     string // auto, off, or empty for auto
-	control     controlConfig
-	serve       serveConfig
-	state       stateConfig
-	journal     *state.Journal // nil without a state directory, and for read
-	store       *status.Store  // the latest findings, for questions; nil if nobody can ask
-	warnings    []*fault       // what is allowed, and surely not meant
-	file        fileConfig     // what the files and options say
-	layers      *layers        // where they say it
+	// sessionTable says that the report lists sessions.
+	sessionTable bool
+	sessions     string // all, evidence, or empty for the command's default
+	logLevel     string
+	sandbox      string // auto, off, or empty for auto
+	control      controlConfig
+	serve        serveConfig
+	state        stateConfig
+	journal      *state.Journal // nil without a state directory, and for read
+	store        *status.Store  // the latest findings, for questions; nil if nobody can ask
+	warnings     []*fault       // what is allowed, and surely not meant
+	file         fileConfig     // what the files and options say
+	layers       *layers        // where they say it
 
 	notify       []notify.Channel
 	notifyLimits notify.Limits

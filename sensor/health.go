@@ -102,7 +102,8 @@ func (h *health) checkFrames(now int64, st *engine.Stats, c *capture.Stats) {
 		"nothing is lost; a forged packet that no receiver would take is counted as well. "+
 			"ethtool -K INTERFACE tx off on that host shows the real ones")
 	if !h.live {
-		h.set(now, "no_times", h.final && st.Frames >= 16 && st.First == st.Last, 0, 0,
+		h.set(now, "no_times", h.final && st.Frames >= 16 && st.First != 0 && st.First == st.Last,
+			0, 0,
 			fmt.Sprintf("all %d frames have the time %s: the capture has no times", st.Frames,
 				event.Timestamp(st.First)),
 			"what was said and how often is right; how long it took, and what the sensor says "+

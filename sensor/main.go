@@ -25,7 +25,9 @@
 //	rules.go              the command that prints and tries rules for a firewall
 //	control.go, ask.go    what a running sensor answers, and the commands that ask
 //	top.go                the command that shows the hosts live on a terminal
+//	playbook.go           what to do about a finding, and whether a host is quiet
 //	language.go           the language of what people read
+//	readonly.go           the part of a capture that read judges, and shows
 //	readoutputs.go        the reports of read: HTML, JSON, CSV, text
 //	serve.go              the command that shows these answers over HTTP
 package main

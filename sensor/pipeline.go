@@ -83,7 +83,7 @@ func newPipeline(cfg *config, run string, live bool, out io.Writer, input func(u
 	if cfg.journal != nil {
 		o.Keep = p.keepFinding
 	}
-	if out == nil && cfg.engine.AllSessions {
+	if out == nil && cfg.engine.AllSessions && !cfg.sessionTable {
 		cfg.engine.AllSessions = false // the report shows only sessions of findings
 	}
 	cfg.engine.Probe = probe

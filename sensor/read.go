@@ -35,6 +35,7 @@ type readOptions struct {
 	failOn     string
 	noProgress bool
 	workers    int
+	only       onlyOptions
 }
 
 func (a *app) readCommand() *cobra.Command {
@@ -69,6 +70,7 @@ func (a *app) readCommand() *cobra.Command {
 		"(suspect, likely, confirmed) or above, however long ago; "+
 		"those for information do not count")
 	f.BoolVar(&o.noProgress, "no-progress", false, "no progress bar")
+	o.only.flags(f)
 	f.IntVar(&o.workers, "workers", 0, "goroutines that share the work; "+
 		"the result does not depend on it (default: one for each processor)")
 	return c
@@ -92,6 +94,9 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 		return exit(exitUsage, fmt.Errorf("--workers %d: want 1 to %d, or 0 for one for each "+
 			"processor", o.workers, maxWorkers))
 	}
+	if err := o.only.resolve(ctx, names); err != nil {
+		return err
+	}
 	a.warn(cfg.warnings)
 	cfg.engine.Helpers = cmp.Or(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
 	protected := a.protectedFiles(cfg)
@@ -100,7 +105,8 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 		return err
 	}
 	defer files.Close()
-	cfg.engine.AllSessions = cfg.sessions != "evidence"
+	cfg.sessionTable = o.only.table()
+	cfg.engine.AllSessions = cfg.sessions != "evidence" || cfg.sessionTable && o.events == ""
 	cfg.engine.Seed = files.Fingerprint()
 	var out io.Writer
 	var closer io.Closer
@@ -114,6 +120,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	input := func(from uint16) string { return printable(files.Input(from)) }
 	p := newPipeline(cfg, runID(files), false, out, input, files.Stats)
 	p.closer = closer
+	o.only.apply(p.report)
 	p.setWatchdog(watchdog)
 	if p.queue != nil {
 		defer context.AfterFunc(ctx, p.queue.Hurry)()
@@ -127,7 +134,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	}
 	failed := p.finish(reason)
 	p.report.NotJudged(p.engine.Stats().Unjudged)
-	m := a.model(p, names, files.Stats(), problems, time.Since(began))
+	m := a.model(p, names, &o.only, files.Stats(), problems, time.Since(began))
 	if err := a.writeReports(m, &o, protected); err != nil && failed == nil {
 		failed = exit(exitLost, err)
 	}
@@ -183,7 +190,7 @@ func (a *app) openFiles(cfg *config, names []string, o *readOptions,
 	files, err := capture.OpenFiles(names, capture.FilesConfig{
 		KnownLink: engine.KnownLink, Untimed: engine.Untimed,
 		Prefilter: engine.Prefilter(cfg.engine.Ports),
-		Stdin:     a.stdin, Steps: steps,
+		Only:      o.only.span(), Stdin: a.stdin, Steps: steps,
 	})
 	opening.end()
 	if err != nil {
@@ -294,10 +301,11 @@ func (a *app) progress(files *capture.Files, o readOptions) *progressbar.Progres
 }
 
 // model is what a report says of a run that has ended.
-func (a *app) model(p *pipeline, names []string, c capture.Stats, problems []error,
-	took time.Duration) *report.Model {
+func (a *app) model(p *pipeline, names []string, only *onlyOptions, c capture.Stats,
+	problems []error, took time.Duration) *report.Model {
 	in := p.input(c)
-	in.Took, in.Sums, in.Settings = took, sumsOf(names, a.opt.verbose > 0), a.opt.settings()
+	in.Took, in.Sums = took, sumsOf(names, a.opt.verbose > 0)
+	in.Settings, in.Only = append(a.opt.settings(), only.settings()...), only.about(p)
 	for _, name := range names {
 		in.Names = append(in.Names, printable(name))
 	}
@@ -305,7 +313,9 @@ func (a *app) model(p *pipeline, names []string, c capture.Stats, problems []err
 		in.Problems = append(in.Problems, problem.Error())
 	}
 	p.engine.Between(func() { p.report.Times(p.engine.Times) })
-	return p.report.Model(&in)
+	m := p.report.Model(&in)
+	only.hints(p, m)
+	return m
 }
 
 // terminalWidth is the width of a terminal in columns, zero if the stream is none.

@@ -20,7 +20,8 @@ import (
 // outputs are the files that read writes.
 func (o *readOptions) outputs() []namedOutput {
 	return []namedOutput{{"events", "--events", o.events}, {"HTML", "--html", o.html},
-		{"JSON", "--json", o.json}, {"CSV", "--csv", o.csv}}
+		{"JSON", "--json", o.json}, {"CSV", "--csv", o.csv},
+		{"sessions", "--sessions-csv", o.only.sessionsCSV}}
 }
 
 // stdoutTaken reports whether an output goes to standard output.
@@ -102,6 +103,7 @@ func (a *app) writeReports(m *report.Model, o *readOptions, protected *protected
 			return e.Encode(m)
 		}},
 		{o.csv, m.CSV},
+		{o.only.sessionsCSV, m.SessionsCSV},
 	} {
 		if f.name != "" {
 			failed = append(failed, a.writeOutput(f.name, f.write, protected.check))

@@ -29,6 +29,8 @@ type FilesConfig struct {
 	// Untimed is the class of Batch.Skipped for frames that are skipped because of their time; it
 	// is below frame.Classes. See Stats.Untimed.
 	Untimed uint8
+	// Only is the time of the frames that are wanted; others are skipped under its class.
+	Only TimeSpan
 	// Steps counts reads, in OpenFiles and in Next, so that a watchdog does not mistake a long
 	// file without a frame for a hang. Nil means no counter.
 	Steps *atomic.Uint64
@@ -287,6 +289,12 @@ func (s *Files) openNext() {
 	f := s.pending[0]
 	s.pending = s.pending[1:]
 	f.prefilter, f.batch.from, f.batch.short = s.cfg.Prefilter, f.index, len(s.active) >= 2
+	f.only = s.cfg.Only
+	if f.dropQueued() && len(f.queue) == 0 { // the next reading clears the batch
+		f.counted = true
+		f.frames += f.batch.count
+		s.addCounts(&s.batch, &f.batch)
+	}
 	if f.format == nil {
 		if err := f.open(&s.cfg); err != nil {
 			s.errs = append(s.errs, partial(f.name, err))
@@ -339,7 +347,7 @@ func (s *Files) addCounts(b *Batch, c *recordBatch) {
 	if c.count == 0 {
 		return
 	}
-	if b.First == 0 || c.first < b.First {
+	if b.First == 0 || c.first != 0 && c.first < b.First {
 		b.First = c.first
 	}
 	b.Last = max(b.Last, c.last)

@@ -24,6 +24,7 @@ type file struct {
 	size      int64       // bytes on disk, 0 where unknown
 	info      fs.FileInfo // of a regular file when it was probed
 	prefilter *frame.Prefilter
+	only      TimeSpan
 
 	live          bool // more may come at any time: nothing waits for what is not needed
 	raw           *countingReader
@@ -211,7 +212,7 @@ func (f *file) consumed() uint64 {
 // read reads until there are frames, or frames were skipped, or a window ended.
 func (f *file) read() (err error) {
 	f.batch.clear()
-	f.batch.prefilter = f.prefilter
+	f.batch.prefilter, f.batch.only = f.prefilter, f.only
 	f.queue, f.counted = nil, false
 	f.raw.steps.Add(1)
 	defer func() {

@@ -32,11 +32,13 @@ type recordBatch struct {
 	prefilter   *frame.Prefilter
 	from        uint16
 	short       bool // windows are short
+	only        TimeSpan
 }
 
 // clear empties the batch and keeps its memory.
 func (c *recordBatch) clear() {
-	*c = recordBatch{frames: c.frames[:0], prefilter: c.prefilter, from: c.from, short: c.short}
+	*c = recordBatch{frames: c.frames[:0], prefilter: c.prefilter, from: c.from, short: c.short,
+		only: c.only}
 }
 
 // windowSize is the size of this input's windows in bytes.
@@ -50,6 +52,12 @@ func (c *recordBatch) windowSize() int64 {
 // add appends a frame whose record has this time, or counts it as skipped.
 func (c *recordBatch) add(data []byte, time int64, wire int, link frame.LinkType) {
 	time = frame.ReadTime(time)
+	if !c.only.holds(time) {
+		c.count++
+		c.bytes += uint64(len(data))
+		c.skipped[c.only.Class%frame.Classes]++
+		return
+	}
 	class, skip := c.skips(data, wire, link)
 	c.cover(time, time)
 	c.count++
@@ -65,9 +73,10 @@ func (c *recordBatch) add(data []byte, time int64, wire int, link frame.LinkType
 	f.Data, f.Time, f.Len, f.Link, f.From = data, time, wire, link, c.from
 }
 
-// cover extends the times of the batch to those of records that are being added.
+// cover extends the times of the batch to those of records that are being added. Zero is no time;
+// see frame.ReadTime.
 func (c *recordBatch) cover(first, last int64) {
-	if c.count == 0 || first < c.first {
+	if c.first == 0 || first < c.first {
 		c.first = first
 	}
 	c.last = max(c.last, last)

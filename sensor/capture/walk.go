@@ -29,7 +29,8 @@ func (r *recordLayout) walk(b []byte, limit int, c *recordBatch) (pos int) {
 	}
 	u := usualWalk{first: math.MaxUint64, swap: r.swap, units: uint32(1e9 / r.unit),
 		unit: uint32(r.unit), c: c}
-	if c.prefilter != nil && r.link == frame.Ethernet && r.header == recordHeader {
+	if c.prefilter != nil && r.link == frame.Ethernet && r.header == recordHeader &&
+		!c.only.bounded() {
 		u.usual = c.prefilter.Usual
 	}
 	usual := u.usual

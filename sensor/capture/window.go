@@ -80,7 +80,7 @@ func (s *Files) Windows(n int) []*Window {
 		}
 		*w = Window{pcap: *p, guess: i > 0, start: at,
 			reader: countingReader{r: &plainReader{f.plain.f, at}, steps: f.raw.steps},
-			batch:  recordBatch{prefilter: f.prefilter, from: f.index}}
+			batch:  recordBatch{prefilter: f.prefilter, from: f.index, only: f.only}}
 	}
 	return s.windows[:n]
 }

@@ -72,6 +72,9 @@ func Prefilter(ports []uint16) *frame.Prefilter {
 // Untimed is the class, for Worker.Skip, of frames that were left out because of their time.
 const Untimed = uint8(wire.BadTime)
 
+// OutsidePeriod is the class, for Worker.Skip, of frames that are not of the wanted time.
+const OutsidePeriod = uint8(wire.OutsidePeriod)
+
 // Skip counts frames that a Prefilter left out, by class. first and last are the lowest and the
 // highest time of all frames, in ns since 1970, including the frames that Take gets; zero means
 // that there were none.

@@ -253,13 +253,27 @@ func (s *Stats) Received() uint64 {
 // Account is the account of all frames, in one line.
 func (s *Stats) Account() string {
 	c := &s.Capture
+	outside := s.count("outside_period")
 	text := fmt.Sprintf("%d frames received = %d processed + %d refused + "+
 		"%d dropped by the kernel + %d by the interface",
-		s.Received(), s.Frames-s.Refused, s.Refused, c.KernelDrops, c.KernelIfdrops)
+		s.Received(), s.Frames-s.Refused-outside, s.Refused, c.KernelDrops, c.KernelIfdrops)
+	if outside > 0 {
+		text += fmt.Sprintf(" + %d outside of the chosen time", outside)
+	}
 	if c.Unread > 0 {
 		text += fmt.Sprintf(" + %d unread", c.Unread)
 	}
 	return text
+}
+
+// count is the number of frames with an outcome.
+func (s *Stats) count(name string) uint64 {
+	for _, c := range s.Decode {
+		if c.Name == name {
+			return c.N
+		}
+	}
+	return 0
 }
 
 // Lost is the number of frames that are missing in the account; negative if it has too many. A

@@ -73,6 +73,7 @@ func part(m *report.Model, times bool, share float64) *partial {
 	p.Input.Names, p.LeftOut.Files = begin(m.Input.Names, maxDataFiles, share)
 	p.Input.Sums, _ = begin(m.Input.Sums, maxDataFiles, share)
 	p.MoreFindings += p.LeftOut.Findings
+	p.Sessions, p.MoreSessions = nil, m.MoreSessions+uint64(len(m.Sessions))
 	if times {
 		return p
 	}

@@ -18,8 +18,11 @@ import (
 // Model returns what the report says of a run. The Report may collect further facts afterwards; the
 // model does not change.
 func (r *Report) Model(in *Input) *Model {
+	shown := *in
+	in = &shown
+	r.unjudged(in)
 	found, ignored := r.sorted(), r.ignored()
-	m := &Model{Version: in.Version, Sensor: in.Sensor, Live: in.Live,
+	m := &Model{Only: r.restriction(in), Version: in.Version, Sensor: in.Sensor, Live: in.Live,
 		Period:   Period{Time(in.First), Time(in.Last)},
 		Findings: []Finding{}, MoreFindings: r.more, Withdrawn: r.withdrawn(),
 		Site: r.siteFacts(), Hosts: []Host{}, HostCount: r.hostCount, Servers: r.mailServers(),
@@ -36,6 +39,8 @@ func (r *Report) Model(in *Input) *Model {
 		m.Hosts = append(m.Hosts, r.hostModel(&r.hosts[i]))
 	}
 	m.Headline = r.headline(in, found, ignored)
+	m.Headline.More = append(m.Only.sentences(), m.Headline.More...)
+	m.Sessions, m.MoreSessions = r.tableModel()
 	m.Limits = Limits{r.tls, in.SeenClient, in.SeenServer, in.Gaps, in.Midstream}
 	r.addTimes(m)
 	m.Replies = replies(m)

@@ -99,12 +99,20 @@ func (r *Report) headline(in *Input, found, ignored []*finding.Finding) (h Headl
 			verdict.Plural(in.UnjudgedCount, "host"))
 	case in.Frames == 0:
 		h.Alarm, h.Sentence = Grey, "None: the capture has no packet to judge"
+	case in.Only != nil && in.Only.Frames == in.Frames:
+		h.Alarm, h.Sentence = Grey, "None: the capture has no packet of the chosen time"
 	case len(ignored) > 0:
 		h.Alarm = Yellow
 		h.Sentence = fmt.Sprintf("No other host sends spam, as far as could be seen; %s ignored",
 			verdict.Count(uint32(len(ignored)), "finding is", "findings are"))
 	default:
 		h.Alarm, h.Sentence = Green, "No host sends spam, as far as could be seen"
+	}
+	if h.Alarm == Green && len(r.only) > 0 {
+		h.Sentence = "None of the hosts that are shown sends spam, as far as could be seen"
+		if r.leftFindings > 0 {
+			h.Alarm = Yellow
+		}
 	}
 	h.More = append(r.furtherSentences(in, &g, ignored), r.publicAddress()...)
 	return h

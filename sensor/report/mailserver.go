@@ -14,6 +14,10 @@ func (r *Report) Server(s *mailserver.Record) {
 	if r == nil {
 		return
 	}
+	if !r.shows(s.Addr) {
+		r.leftServers[s.Addr] = true
+		return
+	}
 	if r.mail == nil {
 		r.mail = map[netip.Addr]mailserver.Record{}
 		r.hours = map[netip.Addr][]ServerHour{}

@@ -19,10 +19,12 @@ type Model struct {
 	Version string `json:"spamsensor"` // version of the program
 	Sensor  string `json:"sensor,omitempty"`
 	// Live says that a sensor is running: Period ends now.
-	Live     bool      `json:"live"`
-	Period   Period    `json:"period"`
-	Headline Headline  `json:"headline"`
-	Findings []Finding `json:"findings"` // that stand, the worst first
+	Live   bool   `json:"live"`
+	Period Period `json:"period"`
+	// Only is the part that the report is about; nil is all.
+	Only     *Restriction `json:"only,omitempty"`
+	Headline Headline     `json:"headline"`
+	Findings []Finding    `json:"findings"` // that stand, the worst first
 	// MoreFindings are only counted.
 	MoreFindings int         `json:"more_findings,omitempty"`
 	Ignored      []Finding   `json:"ignored,omitempty"` // by the configuration
@@ -40,9 +42,15 @@ type Model struct {
 	Site      Site     `json:"site"`
 	Limits    Limits   `json:"limits"`
 	Health    []Health `json:"health,omitempty"`
-	Hints     []string `json:"hints,omitempty"`  // for the next run
-	Unused    []string `json:"unused,omitempty"` // entries of the configuration without effect
-	Input     Input    `json:"input"`
+
+	// Sessions are the mail sessions of the shown hosts, by their start, if they were asked for.
+	// MoreSessions are only counted.
+	Sessions     []MailSession `json:"sessions,omitempty"`
+	MoreSessions uint64        `json:"more_sessions,omitempty"`
+	Hints        []string      `json:"hints,omitempty"` // for the next run
+	// Unused are entries of the configuration without effect.
+	Unused []string `json:"unused,omitempty"`
+	Input  Input    `json:"input"`
 }
 
 // MaxHosts bounds the hosts of a Model.

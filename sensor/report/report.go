@@ -45,6 +45,11 @@ type Report struct {
 	site      *finding.Site
 	home      homeCounts
 	live      bool // there is no end: the oldest findings make room for new ones
+
+	only                    []netip.Prefix // see Only
+	leftFindings, leftHosts int            // of hosts that are not shown
+	leftServers             map[netip.Addr]bool
+	table                   *sessionTable // nil: none is wanted
 }
 
 // session is the part of a session that a finding shows.
@@ -109,16 +114,17 @@ type Input struct {
 	Relays        []netip.Prefix     `json:"-"` // that our hosts may send to
 	Attempts      uint64             `json:"attempts"`
 	// Sessions of which only this side was captured.
-	SeenClient uint64   `json:"-"`
-	SeenServer uint64   `json:"-"`
-	Gaps       uint64   `json:"-"`        // in dialogues
-	Midstream  uint64   `json:"-"`        // connections that began before the capture
-	Unused     []string `json:"-"`        // configuration entries that had no effect
-	Version    string   `json:"-"`        // of the program
-	Sensor     string   `json:"-"`        // its name
-	Live       bool     `json:"-"`        // the sensor runs
-	Settings   []string `json:"settings"` // options and files that the result depends on
-	Sums       []Sum    `json:"sha256,omitempty"`
+	SeenClient uint64       `json:"-"`
+	SeenServer uint64       `json:"-"`
+	Gaps       uint64       `json:"-"`        // in dialogues
+	Midstream  uint64       `json:"-"`        // connections that began before the capture
+	Unused     []string     `json:"-"`        // configuration entries that had no effect
+	Version    string       `json:"-"`        // of the program
+	Sensor     string       `json:"-"`        // its name
+	Live       bool         `json:"-"`        // the sensor runs
+	Only       *Restriction `json:"-"`        // nil: all
+	Settings   []string     `json:"settings"` // options and files that the result depends on
+	Sums       []Sum        `json:"sha256,omitempty"`
 }
 
 // Sum is the SHA-256 of an input, in hexadecimal digits.
@@ -133,6 +139,7 @@ func (r *Report) Session(number uint64, s *finding.Session) {
 		return
 	}
 	r.home.add(s.Server.Addr(), 1)
+	r.addToTable(number, s)
 	if len(r.sessions) > maxClients {
 		if !r.live {
 			return
@@ -198,6 +205,10 @@ func (s *session) readable() bool {
 // Finding adds a finding, or replaces it by its latest state.
 func (r *Report) Finding(f *finding.Finding) {
 	if r == nil {
+		return
+	}
+	if !r.shows(f.Source.Addr) {
+		r.leaveOut(f)
 		return
 	}
 	i, known := r.byID[f.ID]
@@ -290,6 +301,10 @@ func (r *Report) Source(s *finding.SourceRecord) {
 	if s.Role == "external" {
 		return
 	}
+	if !r.shows(s.Addr) {
+		r.leftHosts++
+		return
+	}
 	r.hostCount++
 	if s.Role == "mailserver" || !r.named[s.Addr] {
 		r.tls += uint64(s.Counters.TLSSessions)
@@ -319,6 +334,9 @@ func (r *Report) Health(h Health) {
 // the report for one without a finding.
 func (r *Report) NotJudged(list []finding.Unjudged) {
 	for _, u := range list {
+		if !r.shows(u.Addr) {
+			continue
+		}
 		r.worst = max(r.worst, u.Level)
 	}
 }

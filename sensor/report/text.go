@@ -46,6 +46,7 @@ func (m *Model) Text(out io.Writer, o Options) {
 	p.ignoredFindings(m.Ignored)
 	p.mailServers(m.Servers)
 	p.hostTables(m)
+	p.sessionTable(m)
 	p.withdrawn(m.Withdrawn)
 	p.limits(m)
 	if len(m.Unused) > 0 {
@@ -73,6 +74,9 @@ func (p *printer) input(m *Model) {
 			"and what is said of durations and rates is not known", p.clock(first)))
 	case first > 0:
 		p.field("Period", p.period(first, last))
+	}
+	if x := m.Only; x != nil && (x.Since != 0 || x.Until != 0) {
+		p.field("Only", p.only(x))
 	}
 	s := in.Took.Seconds()
 	p.field("Read in",

@@ -16,6 +16,9 @@ func (r *Report) Times(all func(func(netip.Addr, *timeline.Series), func(*timeli
 }
 
 func (r *Report) addSeries(host netip.Addr, s *timeline.Series) {
+	if !r.shows(host) { // of no host: those beyond the bound
+		return
+	}
 	sum := r.times[host]
 	if sum == nil {
 		r.times[host] = &timeline.Series{Minutes: slices.Clone(s.Minutes),

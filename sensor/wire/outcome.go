@@ -29,6 +29,7 @@ const (
 	// TCPFragment is a fragment that may be of TCP. It is kept until its datagram is whole; the
 	// frame that completes it has the outcome of the datagram.
 	TCPFragment
+	OutsidePeriod // the time is not one of those that are wanted; Decode never returns it
 
 	Truncated    // the capture ends before the decision could be made
 	ShortLink    // ends inside a link or tunnel header
@@ -78,6 +79,7 @@ var outcomeNames = [Outcomes]string{
 	OtherPPP:         "ppp_other",
 	Fragment:         "ip_fragment",
 	TCPFragment:      "tcp_fragment",
+	OutsidePeriod:    "outside_period",
 	Truncated:        "truncated",
 	ShortLink:        "short_link_header",
 	ShortIP:          "short_ip_header",
