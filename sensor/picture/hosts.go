@@ -73,8 +73,9 @@ func Hosts(p *lang.Printer, d HostsData) template.HTML {
 	if d.Threshold > 0 {
 		v.Threshold = percent(v.x(d.Threshold))
 		v.Beyond = percent(1 - v.x(d.Threshold))
-		v.ThresholdLabel = cut(clean(d.ThresholdLabel), 36)
-		v.ThresholdLeft = v.x(d.Threshold) > 0.5
+		x := v.x(d.Threshold)
+		v.ThresholdLabel, v.ThresholdLeft = clean(d.ThresholdLabel), x > 0.5
+		v.ThresholdBelow = float64(wide(v.ThresholdLabel))*letterWidth > max(x, 1-x)*narrow
 	}
 	rest := v.dots()
 	v.crowd()
@@ -104,6 +105,7 @@ type hostsView struct {
 	Rows, Columns                           []tick
 	Axis, Threshold, ThresholdLabel, Beyond string
 	ThresholdLeft                           bool
+	ThresholdBelow                          bool // the label has no room beside the line
 	Cells                                   []cells
 	Flagged, Declared, Others               []dot
 	dotted                                  []dot // all of them
@@ -371,6 +373,9 @@ func (v *hostsView) keys(p *lang.Printer, f *figure) {
 	if n[Declared] > 0 {
 		f.Keys = append(f.Keys, key{fill{Class: "declared"}, "square",
 			p.Text("Declared mail server")})
+	}
+	if v.ThresholdBelow {
+		f.Keys = append(f.Keys, key{fill{Class: "threshold"}, "tick", cut(v.ThresholdLabel, 80)})
 	}
 	if len(v.Others) > 0 {
 		f.Keys = append(f.Keys, key{fill{Class: "others"}, "circle", p.Text("Other host")})
