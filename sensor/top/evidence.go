@@ -89,8 +89,8 @@ func (e *evidence) finding(f *report.Finding, first bool, latest report.Time) {
 		}
 		head = append(head, span{", " + p.Sprintf("severity %s", p.Text(f.Severity)), style})
 	}
-	if f.Over {
-		head = append(head, span{", " + p.Text("over"), plain})
+	if f.Over && f.Severity != verdict.Info.String() {
+		head = append(head, span{", " + p.Text("no longer active"), plain})
 	}
 	e.lines = append(e.lines, head)
 	if i := f.Ignored; i != nil {

@@ -28,7 +28,7 @@ func (v *view) head(w, h int) []line {
 		return nil
 	}
 	lines := v.headline(w, 2+h/36)
-	lines = append(lines, v.mirror())
+	lines = append(lines, v.mirror(w))
 	lines = append(lines, v.notes(w)...)
 	return append(lines, v.caption())
 }
@@ -52,7 +52,11 @@ func (v *view) headline(w, most int) (lines []line) {
 	for i, s := range list {
 		if i == most {
 			last := &lines[most-1][2]
-			last.text = cut(last.text, max(w-margin-2, 10)) + " …"
+			if most := max(w-margin-2, 10); width(last.text) > most {
+				last.text = cut(last.text, most)
+			} else {
+				last.text += " …"
+			}
 			break
 		}
 		style := plain
@@ -67,18 +71,19 @@ func (v *view) headline(w, most int) (lines []line) {
 }
 
 // mirror says how the mirror port is, or which capture this is.
-func (v *view) mirror() line {
+func (v *view) mirror(w int) line {
 	m, s, p := &v.last.model, &v.last.status, v.o.Lang
 	l := line{}
 	zone := m.Period.Last.In(v.o.Zone).Format("MST")
 	if !m.Live {
-		text := p.Sprintf("Capture %s: %s", strings.Join(v.o.Files, ", "),
-			p.Plural(m.Input.Frames, "packet", "packets"))
+		packets, text := p.Plural(m.Input.Frames, "packet", "packets"), ""
 		if m.Period.First != 0 {
-			text += ", " + clock(m.Period.First, v.o.Zone) + " – " +
+			text = ", " + clock(m.Period.First, v.o.Zone) + " – " +
 				end(m.Period.First, m.Period.Last, v.o.Zone) + " " + zone
 		}
-		return append(l, span{text, plain})
+		room := w - width(p.Sprintf("Capture %s: %s", "", packets)+text)
+		name := cut(strings.Join(v.o.Files, ", "), max(room, 8))
+		return append(l, span{p.Sprintf("Capture %s: %s", name, packets) + text, plain})
 	}
 	var names []string
 	var lost uint64
@@ -135,7 +140,7 @@ func (v *view) notes(w int) (lines []line) {
 	if list := v.last.status.Health; len(list) > 0 {
 		s := p.Sentence(list[0].Text)
 		if list[0].Hint != "" {
-			s += ". " + p.Sentence(list[0].Hint)
+			s += " – " + p.Sentence(list[0].Hint)
 		}
 		if n := len(list) - 1; n > 0 {
 			s = p.Sprintf("(and %d more: spamsensor status)", n) + " " + s

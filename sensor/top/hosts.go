@@ -78,8 +78,8 @@ func titleOf(list []*report.Finding, p *lang.Printer) string {
 		s += ", " + p.Text("ignored")
 	case f.Ack != nil:
 		s += ", " + p.Text("somebody looks after it")
-	case f.Over:
-		s += ", " + p.Text("over")
+	case f.Over && f.Severity != verdict.Info.String():
+		s += ", " + p.Text("no longer active")
 	}
 	if n := len(list) - 1; n > 0 {
 		s += fmt.Sprintf(" (+%d)", n)

@@ -347,7 +347,7 @@ func TestNotes(t *testing.T) {
 	a.model.Input.Problems = []string{"x.pcap: cut off"}
 	a.model.HostCount, a.model.MoreFindings = 10, 1
 	s := show(t, a, 120, 40, Options{})
-	s.want("Mirror eth1 (is down), 7 packets lost, 2 problems", " PROBLEM ", "no packet has come for 60 s. Look at the mirror port.",
+	s.want("Mirror eth1 (is down), 7 packets lost, 2 problems", " PROBLEM ", "no packet has come for 60 s – Look at the mirror port.",
 		"(and 1 more: spamsensor status)", " UNREAD  x.pcap: cut off", "and 7 others that are not shown", "and 1 finding that are not shown")
 	b := answerOf(1, 3)
 	b.status.Now, b.status.Frames = b.status.Now.Add(2*time.Second), 4000
@@ -361,6 +361,8 @@ func TestNotes(t *testing.T) {
 	b.model.Live, s.o.Files = false, []string{"a.pcap"}
 	b.model.Input.Frames = 979
 	s.want("Capture a.pcap: 979 packets, 2026-11-21 20:32:49 – 21:32:49 UTC")
+	s.o.Files[0] = strings.Repeat("x", 200)
+	s.want("xxx…: 979 packets, 2026-11-21 20:32:49 – 21:32:49 UTC\n")
 }
 
 // TestServers: findings about a mail server, findings that are ignored or acknowledged, and a host
@@ -383,7 +385,7 @@ func TestServers(t *testing.T) {
 	m.Hosts = append(m.Hosts, m.Hosts[0])
 	m.Hosts[0].VLAN, m.Hosts[2].VLAN = []uint16{3}, []uint16{4}
 	s := show(t, a, 140, 60, Options{})
-	s.want("open relay, somebody looks after it (+1)", "confirmed spambot, over", "confirmed spambot, ignored",
+	s.want("open relay, somebody looks after it (+1)", "confirmed spambot, no longer active", "confirmed spambot, ignored",
 		"Mail server 10.1.0.1 relays mail", "by anna since 2026-11-21 21:32:49: is on it", "from client 198.51.100.9",
 		"10.1.0.1 is a confirmed spambot", "as a mail server: 1,200 messages sent, 0 received, 7 failed",
 		"10.1.0.0 VLAN 3", "10.1.0.0 VLAN 4", "4 hosts")
