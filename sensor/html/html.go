@@ -14,6 +14,7 @@ import (
 	"html/template"
 	"io"
 	"io/fs"
+	"regexp"
 	"time"
 
 	"spamsensor/sensor/lang"
@@ -62,13 +63,19 @@ func functions(p *lang.Printer) template.FuncMap {
 	return template.FuncMap{
 		"t":      p.Text,
 		"f":      p.Sprintf,
-		"s":      p.Sentence,
+		"s":      func(s string) string { return together(p.Sentence(s)) },
 		"n":      func(n any) string { return p.Number(count(n)) },
 		"plural": func(n any, one, other string) string { return p.Plural(count(n), one, other) },
 		"tag":    p.Tag,
 		"css":    func() template.CSS { return template.CSS(CSS) },
 	}
 }
+
+// units are units behind their numbers.
+var units = regexp.MustCompile(`(\d) ((?:s|ms|h|kB|MB|GB)\b|%)`)
+
+// together keeps a number and its unit in one line.
+func together(s string) string { return units.ReplaceAllString(s, "$1\u00a0$2") }
 
 // count is a number of the model as one type.
 func count(n any) uint64 {

@@ -154,6 +154,15 @@ func data(t *testing.T, page string) (m report.Model) {
 	return m
 }
 
+// TestTogether: no line ends between a number and its unit.
+func TestTogether(t *testing.T) {
+	for text, want := range map[string]string{"in 35 s; a": "in 35\u00a0s; a", "1.5 MB.": "1.5\u00a0MB.", "2 servers": "2 servers", "5 % of": "5\u00a0% of", "port 25 so": "port 25 so"} {
+		if got := together(text); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // TestSize: a report of a big network is small enough to send, and says what it leaves out.
 func TestSize(t *testing.T) {
 	for _, c := range []struct{ findings, hosts, most int }{{0, 0, 20 << 10}, {1, 5000, 100 << 10}, {900, 0, 300 << 10}} {
