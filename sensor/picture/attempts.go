@@ -98,7 +98,7 @@ func Attempts(p *lang.Printer, d AttemptsData) template.HTML {
 	if sameDay(d.Start.In(zone), end.In(zone)) {
 		when = at.Format("15:04")
 	}
-	f.Says = p.Sprintf("%s (%s): %s. The peak is %s in %s, from %s.",
+	f.Says = p.Sprintf("%s (%s): %s. The peak is %s in %s (%s).",
 		p.Plural(uint64(all[0].sum()), "attempt", "attempts"),
 		period(p, d.Start.In(zone), end.In(zone)), all[0].says(p), count(p, most), span(p, width),
 		when)
