@@ -185,7 +185,7 @@ func (c *Check) judge(m *report.Model, host *report.Host, known bool) {
 	for _, h := range m.Health {
 		if m.Live && slices.Contains(blind, h.Check) {
 			c.State = Unknown
-			c.against("blind", "The sensor does not see all: "+h.Text)
+			c.against("blind", fmt.Sprintf("The sensor does not see all: %s", h.Text))
 		}
 	}
 }

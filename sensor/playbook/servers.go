@@ -301,7 +301,7 @@ func (b *builder) delist() {
 		"and for longer. Ask each one once, say what the cause was and what you did, and wait a " +
 		"day. Some lists (SpamCop) forget by themselves. Pay nobody.")
 	if len(named) > 0 {
-		why = sentences(p.Sprintf("Named by receiving servers: %s.", strings.Join(named, "; ")),
+		why = sentences(p.Sprintf("Named by receiving servers: %s.", strings.Join(named, ", ")),
 			why)
 	}
 	b.step(p.Text("Then ask the blocklists to remove your address"), why, commands...)
