@@ -207,7 +207,7 @@ func (v *view) nothing() string {
 
 // keyTexts are the keys and what they do, for the last line.
 var keyTexts = []struct{ key, text string }{{"q", "quit"}, {"?", "help"}, {"Enter", "pane"},
-	{"e", "evidence"}, {"/", "filter"}, {"s", "sort"}, {"r", "reverse"}, {"p", "pause"}}
+	{"e", "evidence"}, {"x", "explain"}, {"/", "filter"}, {"s", "sort"}}
 
 // footer are the keys.
 func (v *view) footer() (l line) {
@@ -215,7 +215,7 @@ func (v *view) footer() (l line) {
 	switch v.mode {
 	case helping:
 		return line{{p.Text("Any key: back"), bold}}
-	case reading:
+	case reading, explaining:
 		return line{{p.Text("Esc"), bold}, {" " + p.Text("back") + "  ", plain}, {"↑ ↓", bold},
 			{" " + p.Text("scroll"), plain}}
 	}
@@ -241,8 +241,9 @@ func (v *view) help(w int) (lines []line) {
 		{"↑ ↓ j k", p.Text("choose a host; PgUp PgDn, g first, G last")},
 		{p.Text("Enter"), p.Text("open or close the pane with the evidence")},
 		{"e", p.Text("all evidence about the host, on the whole screen")},
+		{"x", p.Text("what speaks for and against the host now, as spamsensor explain says it")},
 		{"/", p.Text("show only hosts with a text in address, MAC, level, role or finding, or " +
-			"in a network such as 10.20.0.0/16; Esc or x: all")},
+			"in a network such as 10.20.0.0/16; Esc: all")},
 		{"1 - 8", p.Sprintf("sort by a column: %s; the same key again: in reverse",
 			strings.Join(sorts, ", "))},
 		{"s r", p.Text("sort by the next column; reverse the order")},

@@ -81,10 +81,11 @@ func Run(ctx context.Context, o Options) error {
 	v.update(first)
 	app := tview.NewApplication().SetScreen(initialized{o.Screen}).SetRoot(v, true)
 	v.quit, v.redraw = app.Stop, func() { app.Sync() }
+	v.apart, v.queue = func(f func()) { go f() }, func(f func()) { app.QueueUpdateDraw(f) }
 	go func() {
 		app.QueueUpdate(func() { context.AfterFunc(ctx, app.Stop) }) // the screen is there now
 		if first.model.Live {
-			v.poll(ctx, &o, func(f func()) { app.QueueUpdateDraw(f) })
+			v.poll(ctx, &o)
 		}
 	}()
 	return app.Run()
@@ -110,9 +111,9 @@ func ask(ctx context.Context, sensor status.Getter) (*answer, error) {
 	return a, nil
 }
 
-// poll asks a sensor again and again, and has queue show its answers. A sensor that needs long for
-// an answer is asked less often.
-func (v *view) poll(ctx context.Context, o *Options, queue func(func())) {
+// poll asks a sensor again and again, and shows its answers. A sensor that needs long for an answer
+// is asked less often.
+func (v *view) poll(ctx context.Context, o *Options) {
 	wait := o.Every
 	for {
 		select {
@@ -129,7 +130,7 @@ func (v *view) poll(ctx context.Context, o *Options, queue func(func())) {
 			return
 		}
 		wait = max(o.Every, (busyShare-1)*time.Since(began))
-		queue(func() {
+		v.queue(func() {
 			switch {
 			case v.paused.Load():
 			case err != nil:

@@ -94,6 +94,9 @@ func show(t testing.TB, a *answer, w, h int, o Options) *shown {
 	t.Cleanup(screen.Fini)
 	screen.SetSize(w, h)
 	o.Zone = time.UTC
+	if o.Sensor == nil {
+		o.Sensor = &fake{answer: a}
+	}
 	s := &shown{newView(&o), t, screen}
 	s.now = func() time.Time { return start.Add(time.Hour + 12*time.Second) }
 	s.update(a)
@@ -104,6 +107,7 @@ func show(t testing.TB, a *answer, w, h int, o Options) *shown {
 func (s *shown) press(keys string) *shown {
 	named := map[string]tcell.Key{"<enter>": tcell.KeyEnter, "<esc>": tcell.KeyEscape, "<down>": tcell.KeyDown, "<up>": tcell.KeyUp,
 		"<right>": tcell.KeyRight, "<end>": tcell.KeyEnd, "<home>": tcell.KeyHome, "<pgdn>": tcell.KeyPgDn, "<bs>": tcell.KeyBackspace2}
+	s.text()
 	for f := range strings.FieldsSeq(keys) {
 		if k, ok := named[f]; ok {
 			s.key(tcell.NewEventKey(k, 0, tcell.ModNone))
@@ -199,7 +203,7 @@ func TestTenSeconds(t *testing.T) {
 func TestNoHosts(t *testing.T) {
 	s := show(t, answerOf(0, 0), 80, 24, Options{})
 	s.want(" NO ALARM ", "0 hosts, the worst first", "No host has opened a connection to a mail port.").
-		press("<down> <enter> e s r 3 <enter> <end> / x <enter>").want("No host matches.")
+		press("<down> <enter> e x s r 3 <enter> <end> / x <enter>").want("No host matches.")
 }
 
 // TestSort: each key sorts by its column, the same key again in reverse; s goes through all.
@@ -234,8 +238,8 @@ func TestFilter(t *testing.T) {
 	for _, c := range []struct {
 		keys string
 		n    int
-	}{{"/ 10.1.2. <enter>", 88}, {"x", 600}, {"/ CONFIRM", 2}, {"<esc>", 600}, {"/ 10.1.1.0/24 <enter>", 256}, {"<esc>", 600},
-		{"/ 02:00:00:00:01:2b <enter>", 1}, {"/ <bs> <enter>", 16}, {"x / spambot <enter>", 2}, {"x / [red] <enter>", 0}} {
+	}{{"/ 10.1.2. <enter>", 88}, {"<esc>", 600}, {"/ CONFIRM", 2}, {"<esc>", 600}, {"/ 10.1.1.0/24 <enter>", 256}, {"<esc>", 600},
+		{"/ 02:00:00:00:01:2b <enter>", 1}, {"/ <bs> <enter>", 16}, {"<esc> / spambot <enter>", 2}, {"<esc> / [red] <enter>", 0}} {
 		if s.press(c.keys); len(s.hosts.shown) != c.n {
 			t.Errorf("after %q %d hosts, want %d:\n%s", c.keys, len(s.hosts.shown), c.n, s.text())
 		}
@@ -256,6 +260,18 @@ func TestPane(t *testing.T) {
 	if s.press("q"); !quit {
 		t.Error("q does not quit")
 	}
+}
+
+// TestExplain: x asks the sensor what speaks for and against the host.
+func TestExplain(t *testing.T) {
+	sensor := &fake{answer: answerOf(1, 3)}
+	s := show(t, sensor.answer, 80, 24, Options{Sensor: sensor})
+	s.press("<down> x").want("Host          10.1.0.1", "nothing that suffices for a finding, score -2.5", "-1.0  [red]It is quiet.", "Esc back").
+		press("<esc>").want("#▲")
+	sensor.set(nil, errors.New("cannot ask the sensor"))
+	s.press("x").want("cannot ask the sensor").press("q").want("#▲")
+	s.apart = func(func()) {} // it takes long
+	s.press("x").want("The sensor is asked about 10.1.0.1.").press("x").want("#▲")
 }
 
 // TestFollow: the selection follows the host that was chosen; nobody's choice is the worst host.
@@ -285,7 +301,7 @@ func TestSizes(t *testing.T) {
 		for _, h := range []int{1, 9, 10, 11, 12, 24, 50} {
 			s := show(t, a, w, h, Options{Color: true})
 			s.lines()
-			s.press("e <end> <esc> ? q / x <esc>")
+			s.press("e <end> <esc> x <end> q ? q / x <esc>")
 		}
 	}
 	s := show(t, a, 80, 24, Options{})
@@ -401,8 +417,14 @@ func TestFrench(t *testing.T) {
 	a := answerOf(1, 3)
 	s := show(t, a, 80, 24, Options{Lang: p})
 	s.want(" ALERTE ", p.Sentence(a.model.Headline.Sentence), "Port miroir eth1, 7 paquets perdus, aucun problème connu", "Machine", "Tentatives",
-		"confirmé", "gravité critique", "Pourquoi", "À faire", "Bloquez le port 25 sortant", "q quitter", "p pause")
-	s.press("?").want("ouvrir ou fermer le volet", "Une touche\u00a0: retour")
+		"confirmé", "gravité critique", "Pourquoi", "À faire", "Bloquez le port 25 sortant", "q quitter", "s trier")
+	s.press("?").want("ouvrir ou fermer le volet", "réponses qui ont refusé", "Une touche\u00a0: retour")
+	for _, p := range []*lang.Printer{nil, p} {
+		s.o.Lang, s.mode = p, browsing
+		if l := s.lines(); strings.Contains(l[len(l)-1], "…") {
+			t.Errorf("the keys do not fit: %s", l[len(l)-1])
+		}
+	}
 }
 
 // TestColor: without colours there are none, and the words are the same.
@@ -438,8 +460,12 @@ func (f *fake) Get(_ context.Context, path string, result any) error {
 		return f.err
 	}
 	var x any = &f.answer.model
-	if path == "status" {
+	switch {
+	case path == "status":
 		x = &f.answer.status
+	case strings.HasPrefix(path, "explain/"):
+		x = map[string]any{"ip": path[8:], "hosts": []json.RawMessage{json.RawMessage(`{"src_ip":"` + path[8:] +
+			`","finding":{"action":"explained","level":"none","score":-2.5,"reasons":[{"code":"x","weight":-1,"text":"[red]It is quiet."}]}}`)}}
 	}
 	text, err := json.Marshal(x)
 	if err != nil {

@@ -13,9 +13,10 @@ import (
 type mode int
 
 const (
-	browsing  mode = iota
-	reading        // the evidence on the whole screen
-	filtering      // the filter is being written
+	browsing   mode = iota
+	reading         // the evidence on the whole screen
+	explaining      // what speaks for and against a host, on the whole screen
+	filtering       // the filter is being written
 	helping
 )
 
@@ -33,6 +34,9 @@ type view struct {
 	now     func() time.Time
 	quit    func()
 	redraw  func()
+	// apart runs what takes long; queue has the goroutine of the application call a function.
+	apart func(func())
+	queue func(func())
 
 	last, before *answer
 	dead         error // why there was no answer since the last one
@@ -43,12 +47,14 @@ type view struct {
 	chosen       string // its key
 	scroll       int    // of what is read
 	page         int    // lines of what is read that fit
+	explained    *explained
 }
 
 func newView(o *Options) *view {
 	v := &view{Box: tview.NewBox(), o: o, palette: palette{o.Color}, hosts: newHosts(o),
 		table: tview.NewTable(), input: tview.NewInputField(), now: time.Now, evidence: true,
-		quit: func() {}, redraw: func() {}}
+		quit: func() {}, redraw: func() {}, apart: func(f func()) { f() },
+		queue: func(f func()) { f() }}
 	v.SetBackgroundColor(tcell.ColorDefault)
 	v.table.SetContent(v.hosts).SetFixed(1, 0).SetSelectable(true, false).
 		SetSelectedStyle(bold.Reverse(true)).SetBordersColor(tcell.ColorDefault).
@@ -126,7 +132,7 @@ func (v *view) key(event *tcell.EventKey) {
 		v.mode = browsing
 	case filtering:
 		v.edit(event)
-	case reading:
+	case reading, explaining:
 		v.read(event)
 	default:
 		v.browse(event)
@@ -152,7 +158,7 @@ func (v *view) edit(event *tcell.EventKey) {
 // read moves in the evidence, and leaves it.
 func (v *view) read(event *tcell.EventKey) {
 	switch k := event.Key(); {
-	case k == tcell.KeyEscape, k == tcell.KeyEnter, event.Rune() == 'e', event.Rune() == 'q':
+	case k == tcell.KeyEscape, k == tcell.KeyEnter, strings.ContainsRune("eqx", event.Rune()):
 		v.mode = browsing
 	case k == tcell.KeyDown, event.Rune() == 'j':
 		v.scroll++
@@ -222,9 +228,10 @@ func (v *view) command(r rune) bool {
 		v.mode = filtering
 		v.input.Focus(func(tview.Primitive) {})
 	case 'x':
-		v.input.SetText("")
-		v.hosts.filter = ""
-		v.arrange()
+		if r := v.selected(); r != nil {
+			v.choose()
+			v.explain(r)
+		}
 	case 's':
 		keys := v.hosts.keys()
 		for i, c := range keys {
@@ -277,6 +284,8 @@ func (v *view) Draw(screen tcell.Screen) {
 	switch v.mode {
 	case helping:
 		v.drawLines(screen, x, y, w, h, v.help(w))
+	case explaining:
+		v.drawLines(screen, x, y, w, h, v.explained.lines(v.o, w))
 	case reading:
 		if r := v.selected(); r != nil {
 			v.drawLines(screen, x, y, w, h, v.about(r, w, h, true))
