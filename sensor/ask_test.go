@@ -42,7 +42,7 @@ func TestAskCapture(t *testing.T) {
 		{[]string{"finding", "spambot-192.168.77.66-1795293169"}, 0, []string{"Against it", "Do "}},
 		{[]string{"finding", "x"}, 2, []string{"no finding with this id"}},
 		{[]string{"explain", "192.168.77.25"}, 0, []string{"nothing that suffices for a finding",
-			"Against it    +0.7", "Not seen"}},
+			"Against it    +0.7", "Limits"}},
 		{[]string{"explain", "192.168.77.66", "-o", "json"}, 0, []string{`"action":"explained"`}},
 		{[]string{"explain", "192.0.2.1"}, 0, []string{"no connection of it to a mail port is known, from 2026-11-21", "outside of the home networks"}},
 		{[]string{"explain", "192.168.77.99"}, 0, []string{"in a home network: it is judged when it sends"}},

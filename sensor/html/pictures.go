@@ -89,7 +89,7 @@ func (v *View) RepliesPicture() template.HTML {
 
 // Picture is the picture of the messages of the server by hour; empty if there are few.
 func (s *ServerView) Picture() template.HTML {
-	if len(s.Hours) < fewHours {
+	if len(s.Hours) < fewHours || s.Hidden() { // a sentence says so
 		return ""
 	}
 	d := picture.ServerData{ID: "server-" + s.IP.String(), Zone: s.zone, Name: s.IP.String()}

@@ -271,6 +271,9 @@ func (c *Card) State() string {
 	return strings.Join(list, " ")
 }
 
+// Refused says what the refusals are.
+func (c *Card) Refused() string { return c.words.Refused(&c.Counts) }
+
 // FirstReasons are those that weigh most.
 func (c *Card) FirstReasons() (list []report.Reason) {
 	for _, i := range c.Heaviest(fewReasons) {

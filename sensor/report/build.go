@@ -38,7 +38,8 @@ func (r *Report) Model(in *Input) *Model {
 	for i := range r.hosts {
 		m.Hosts = append(m.Hosts, r.hostModel(&r.hosts[i]))
 	}
-	m.Headline = r.headline(in, found, ignored)
+	m.Site.Others = otherAddresses(m)
+	m.Headline = r.headline(in, found, ignored, m.Site.Others)
 	m.Headline.More = append(m.Only.sentences(), m.Headline.More...)
 	m.Sessions, m.MoreSessions = r.tableModel()
 	m.Limits = Limits{r.tls, in.SeenClient, in.SeenServer, in.Gaps, in.Midstream}
@@ -129,6 +130,7 @@ func (r *Report) findingModel(f *finding.Finding, end int64) Finding {
 	if i := f.Ignored; i != nil {
 		x.Ignored = &Ignored{r.clean(i.Why), Time(i.Until)}
 	}
+	x.Advice = delisting(x.Advice, x.Reasons)
 	x.Proof = r.proof(f)
 	return x
 }
@@ -210,7 +212,8 @@ func (r *Report) mailServers() []Server {
 
 func (r *Report) serverModel(s *mailserver.Record) Server {
 	c := &s.Count
-	x := Server{IP: s.Addr, Declared: s.Declared, First: Time(s.First), Sent: r.sent(s),
+	x := Server{Encrypted: min(r.encrypted(s.Addr), c.SessionsOut), Finding: r.worstOf(s.Addr),
+		IP: s.Addr, Declared: s.Declared, First: Time(s.First), Sent: r.sent(s),
 		Counted: c.MessagesOut, Received: c.MessagesIn, Recipients: c.RecipientsOut,
 		Sessions: c.SessionsOut, Bytes: c.BytesOut, Failed: c.FailedOut, Deferred: c.DeferredOut,
 		Bounces: c.BouncesOut, AuthOK: c.AuthOK, AuthFailed: c.AuthFailed,
@@ -240,6 +243,16 @@ func (r *Report) serverModel(s *mailserver.Record) Server {
 		x.Port25 = append(x.Port25, a.String())
 	}
 	return x
+}
+
+// encrypted is the number of encrypted sessions of a host as a client.
+func (r *Report) encrypted(a netip.Addr) (n uint64) {
+	for i := range r.hosts {
+		if s := &r.hosts[i]; s.Addr == a {
+			n = max(n, uint64(s.Counters.TLSSessions))
+		}
+	}
+	return n
 }
 
 // sent is the number of messages that a server sent. The first messages of an undeclared server are

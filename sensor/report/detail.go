@@ -65,7 +65,7 @@ func (p *printer) finding(n int, f *Finding, end Time, d depth) {
 	}
 	p.proof(f, d)
 	if len(f.Blind) > 0 {
-		p.labelled("Not seen", p.blind(f.Blind))
+		p.labelled("Limits", p.blind(f.Blind))
 	}
 	p.labelled("Do", p.tr.Sentence(f.Advice))
 }
@@ -98,6 +98,10 @@ func (p *printer) host(f *Finding) {
 		decided = p.decided(f)
 	}
 	p.text(p.tr.Sprintf("Seen %s.%s", p.span(f.First, f.Last), decided))
+	if at := f.FirstSign(); at != 0 {
+		p.text(p.tr.Sprintf("First attempt %s, first visible sign of it %s.", p.clock(f.First),
+			p.clock(at)))
+	}
 	p.text(p.activity(&f.Counts))
 	if to := destinations(&f.Host); to != "" {
 		p.text(p.tr.Sprintf("Mostly to %s.", to))
@@ -136,10 +140,23 @@ func (p *printer) activity(c *Counts) string {
 	}
 	text += ". " + p.count(c.Messages, "message was accepted", "messages were accepted")
 	if n := c.Refusals(); n > 0 {
-		text += p.tr.Sprintf("; %s or deferred", p.count(uint32(n), "command was refused",
-			"commands were refused"))
+		text += p.tr.Sprintf("; %s: %s", p.plural(n, "refusal"), p.refused(c))
 	}
 	return text + "."
+}
+
+// refused says what the refusals of a host are.
+func (p *printer) refused(c *Counts) string {
+	var list []string
+	add := func(n uint32, one, many string) {
+		if n > 0 {
+			list = append(list, p.tr.Plural(uint64(n), one, many))
+		}
+	}
+	add(c.RecipientsRejected, "recipient", "recipients")
+	add(c.Rejected, "other command", "other commands")
+	add(c.Deferred, "reply \"try again later\"", "replies \"try again later\"")
+	return strings.Join(list, ", ")
 }
 
 // destinations are the servers that a host tries most often; empty if none stands out.

@@ -78,7 +78,8 @@ func group(found []*finding.Finding, end int64) (g groups) {
 }
 
 // headline is the verdict about all hosts.
-func (r *Report) headline(in *Input, found, ignored []*finding.Finding) (h Headline) {
+func (r *Report) headline(in *Input, found, ignored []*finding.Finding,
+	others []string) (h Headline) {
 	g := group(found, in.Last)
 	switch {
 	case len(g.bots) > 0:
@@ -114,7 +115,7 @@ func (r *Report) headline(in *Input, found, ignored []*finding.Finding) (h Headl
 			h.Alarm = Yellow
 		}
 	}
-	h.More = append(r.furtherSentences(in, &g, ignored), r.publicAddress()...)
+	h.More = append(r.furtherSentences(in, &g, ignored), r.publicAddress(others)...)
 	return h
 }
 
@@ -152,10 +153,15 @@ func (r *Report) furtherSentences(in *Input, g *groups,
 	return more
 }
 
-// publicAddress is what receiving servers said of the site as a whole.
-func (r *Report) publicAddress() (more []string) {
+// publicAddress is what receiving servers said of the site as a whole; others are addresses that
+// they quoted to single hosts.
+func (r *Report) publicAddress(others []string) (more []string) {
 	s := r.siteFacts()
-	if s.PublicIP != "" {
+	switch {
+	case s.PublicIP != "" && len(others) > 0:
+		more = append(more, fmt.Sprintf("Your public addresses seem to be %s (quoted by %s) and "+
+			"%s.", s.PublicIP, verdict.Plural(s.Quoted, "server"), list(others)))
+	case s.PublicIP != "":
 		more = append(more, fmt.Sprintf("Your public address seems to be %s (quoted by %s).",
 			s.PublicIP, verdict.Plural(s.Quoted, "server")))
 	}

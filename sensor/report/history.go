@@ -50,9 +50,12 @@ func (p *printer) became(f *Finding, end Time) string {
 	case at == 0 || int64(end-at) < stillActive ||
 		f.Class != verdict.Spambot && int64(end-at) < quiet:
 	case int64(f.Last-at) >= stillActive:
-		list = append(list, p.tr.Sprintf("Quiet since %s, for %s until the end of the capture: "+
-			"what it sent after that, until %s, gave no new sign.", p.clock(at),
-			p.lasting(int64(end-at)), p.clock(f.Last)))
+		text := "Last visible sign %s. It went on until %s without another one."
+		if f.Class == verdict.Spambot {
+			text = "Last visible spam %s. It went on sending until %s without another sign: " +
+				"treat it as infected."
+		}
+		list = append(list, p.tr.Sprintf(text, p.clock(at), p.clock(f.Last)))
 	default:
 		list = append(list, p.tr.Sprintf("Quiet since %s, for %s until the end of the capture.",
 			p.clock(at), p.lasting(int64(end-at))))

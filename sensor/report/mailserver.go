@@ -98,9 +98,25 @@ func (p *printer) serverDetails(s *Server) (facts []string) {
 			p.plural(s.Recipients, "recipient"), p.plural(s.Sessions, "session"),
 			p.bytes(s.Bytes), p.since(s))
 	}
+	switch {
+	case s.Encrypted > 0 && s.Hidden():
+		say("%s of its %s are encrypted, so that only %s could be counted: whether it sends as "+
+			"usual cannot be said from that; see its log.", p.number(s.Encrypted),
+			p.plural(s.Sessions, "session"), p.plural(s.Counted, "message"))
+	case s.Encrypted > 0:
+		say("%s of its %s are encrypted: their messages are not counted.",
+			p.number(s.Encrypted), p.plural(s.Sessions, "session"))
+	}
+	if s.Well() {
+		say("nothing unusual was seen of it.")
+	}
 	if s.AuthOK+s.AuthFailed > 0 {
 		say("clients outside your networks logged in in %s; in %s the login failed.",
 			p.plural(s.AuthOK, "session"), p.number(s.AuthFailed))
+	}
+	if s.Relay.Relayed+s.Relay.Denied == 0 && !s.Relay.Known {
+		say("whether it relays for strangers is not tested, because your mail domains are not " +
+			"known: give each with --local-domain (local_domains in the configuration).")
 	}
 	if s.Relay.Denied > 0 {
 		say("it refused to relay for external clients %s, from %s. This is the test for an "+
@@ -228,7 +244,7 @@ func (p *printer) relaying(s *Relay) string {
 	case s.Denied > 0:
 		return p.tr.Sprintf("passed %s, last %s", p.times(s.Denied), p.minute(s.DeniedLast))
 	case !s.Known:
-		return p.tr.Text("not known, see below")
+		return p.tr.Text("not tested")
 	}
 	return p.tr.Text("nobody tried")
 }

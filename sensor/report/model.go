@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"spamsensor/sensor/frame"
@@ -242,6 +243,15 @@ type Finding struct {
 	Also []netip.Addr `json:"also,omitempty"`
 }
 
+// FirstSign is when the first sign of a finding came, if that is at least an hour after the first
+// attempt of the host; zero if it is not.
+func (f *Finding) FirstSign() Time {
+	if len(f.Periods) == 0 || f.First == 0 || int64(f.Periods[0].First-f.First) < hour {
+		return 0
+	}
+	return f.Periods[0].First
+}
+
 // Decision is when a verdict was reached, and after how many attempts.
 type Decision struct {
 	At       Time   `json:"at"`
@@ -311,11 +321,13 @@ type Server struct {
 	Declared bool       `json:"declared"`
 	First    Time       `json:"first_seen"`
 	// Sent are all messages that it sent, Counted those since it is known as a mail server.
-	Sent       uint64   `json:"messages_out"`
-	Counted    uint64   `json:"messages_out_counted"`
-	Received   uint64   `json:"messages_in"`
-	Recipients uint64   `json:"recipients_out"`
-	Sessions   uint64   `json:"sessions_out"`
+	Sent       uint64 `json:"messages_out"`
+	Counted    uint64 `json:"messages_out_counted"`
+	Received   uint64 `json:"messages_in"`
+	Recipients uint64 `json:"recipients_out"`
+	Sessions   uint64 `json:"sessions_out"`
+	// Encrypted are those of Sessions whose messages could not be counted.
+	Encrypted  uint64   `json:"sessions_out_encrypted"`
 	Bytes      uint64   `json:"bytes_out"`
 	Failed     uint64   `json:"failed_out"`
 	Deferred   uint64   `json:"deferred_out"`
@@ -333,6 +345,26 @@ type Server struct {
 	// Usual are the messages of a usual hour, if they are known.
 	Usual *float64     `json:"usual_per_hour,omitempty"`
 	Hours []ServerHour `json:"hours,omitempty"`
+	// Finding is the id of the worst finding about it.
+	Finding string `json:"finding,omitempty"`
+}
+
+// Hidden reports whether so many sessions of a server are encrypted that its messages do not say
+// whether it sends as usual.
+func (s *Server) Hidden() bool { return s.Encrypted*2 > s.Sessions }
+
+// unusual is how many standard deviations from the usual number an hour is unusual.
+const unusual = 3
+
+// Well reports whether what was seen of a server is enough to say that nothing was wrong with it.
+func (s *Server) Well() bool {
+	if s.Hidden() || s.Finding != "" || s.Usual == nil || s.Outage != nil || s.Backscatter ||
+		s.Relay.Relayed > 0 || s.Queue.Listed > 0 || (s.Failed+s.Deferred)*10 > s.Counted {
+		return false
+	}
+	return !slices.ContainsFunc(s.Hours, func(h ServerHour) bool {
+		return h.Known && (h.Z > unusual || h.Z < -unusual)
+	})
 }
 
 // Cause is a count with its name.
@@ -408,8 +440,10 @@ type Reply struct {
 
 // Site is what was learned about the internal networks as a whole.
 type Site struct {
-	PublicIP   string      `json:"public_ip,omitempty"`
-	Quoted     int         `json:"quoted_by,omitempty"` // servers that quoted it
+	PublicIP string `json:"public_ip,omitempty"`
+	Quoted   int    `json:"quoted_by,omitempty"` // servers that quoted it
+	// Others are further addresses that servers quoted to hosts with a finding.
+	Others     []string    `json:"other_public_ips,omitempty"`
 	Blocklists []Blocklist `json:"blocklists,omitempty"`
 }
 

@@ -37,6 +37,9 @@ func (w Words) Became(f *Finding, end Time) string {
 // Did says what a host did.
 func (w Words) Did(c *Counts) string { return w.p.activity(c) }
 
+// Refused says what the refusals of a host are.
+func (w Words) Refused(c *Counts) string { return w.p.refused(c) }
+
 // Egress says what stops the connections of a host; empty if nothing does.
 func (w Words) Egress(f *Finding) string {
 	if text := egressText[f.Egress]; text != "" {

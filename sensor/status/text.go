@@ -390,7 +390,7 @@ func (t *Text) printEvent(line json.RawMessage, declared []Declaration) error {
 		}
 	}
 	for i, b := range f.Blind {
-		t.wrapped([]string{"Not seen", ""}[min(i, 1)], p.Sentence(b))
+		t.wrapped([]string{"Limits", ""}[min(i, 1)], p.Sentence(b))
 	}
 	if len(f.Evidence) > 0 {
 		t.wrapped("Proof", p.Sprintf("session events %s", strings.Join(f.Evidence, ", ")))

@@ -34,7 +34,7 @@ const fewSessions = 3
 func (e *evidence) of(r *row) []line {
 	p := e.lang
 	e.lines, e.margin = nil, 0
-	for _, s := range []string{"Do", "Why", "Proof", "Not seen", "Machine", "Since", "Counts",
+	for _, s := range []string{"Do", "Why", "Proof", "Limits", "Machine", "Since", "Counts",
 		"Mostly to", "Ignored", "Known"} {
 		e.margin = max(e.margin, width(p.Text(s))+2)
 	}
@@ -114,7 +114,7 @@ func (e *evidence) finding(f *report.Finding, first bool, latest report.Time) {
 	e.proof(f)
 	if len(f.Blind) > 0 && e.all {
 		for i, s := range f.Blind {
-			e.item([]string{"Not seen", ""}[min(i, 1)], p.Sentence(s))
+			e.item([]string{"Limits", ""}[min(i, 1)], p.Sentence(s))
 		}
 	}
 }

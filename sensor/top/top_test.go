@@ -251,7 +251,7 @@ func TestFilter(t *testing.T) {
 func TestPane(t *testing.T) {
 	s := show(t, answerOf(1, 3), 80, 24, Options{})
 	s.press("<enter>").wantNot("Why", "Do  ").press("<enter>").want("Why")
-	s.press("e").want("Reason number 4.").wantNot("#▲", "Not seen").press("<end>").want("Not seen - of 48 sessions 1 was", "10 attempts, 2 servers").
+	s.press("e").want("Reason number 4.").wantNot("#▲", "Limits").press("<end>").want("Limits   - of 48 sessions 1 was", "10 attempts, 2 servers").
 		wantNot("is a confirmed spambot").press("g").want("is a confirmed spambot").press("j").wantNot("is a confirmed spambot").
 		press("<esc>").want("#▲", "is a confirmed spambot")
 	s.press("?").want("open or close the pane", "1 #, 2 Host, 3 Attempts", "Any key: back").press("q").want("#▲")
@@ -614,7 +614,7 @@ func TestTranslated(t *testing.T) {
 	for _, a := range alarms {
 		list = append(list, a.word)
 	}
-	list = append(list, "Do", "Why", "Proof", "Not seen", "suspect", "likely", "confirmed", "info", "low", "medium", "high", "critical")
+	list = append(list, "Do", "Why", "Proof", "Limits", "suspect", "likely", "confirmed", "info", "low", "medium", "high", "critical")
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)

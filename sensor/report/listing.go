@@ -1,0 +1,59 @@
+package report
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// listing is what the reason "blocklisted" says: the lists that servers named, and the address with
+// which they saw the host; empty if they are not known.
+func listing(reasons []Reason) (lists []string, address string) {
+	for i := range reasons {
+		if reasons[i].Code != "blocklisted" {
+			continue
+		}
+		_, text, _ := strings.Cut(reasons[i].Text, " named the blocklist ")
+		names, text, known := strings.Cut(text, ": \"")
+		if known {
+			lists = strings.Split(names, ", ")
+		}
+		// Before it there is a reply, in which servers write what they like.
+		const before = "\". Your public address seems to be "
+		if at := strings.LastIndex(text, before); at >= 0 {
+			quoted, _, _ := strings.Cut(text[at+len(before):], " ")
+			if a, err := netip.ParseAddr(quoted); err == nil {
+				address = a.String()
+			}
+		}
+	}
+	return lists, address
+}
+
+// delisting names the lists and the address in the advice to ask for removal.
+func delisting(advice string, reasons []Reason) string {
+	const general = "When the cause is stopped, ask the blocklist to remove your address."
+	lists, address := listing(reasons)
+	if len(lists) == 0 || !strings.HasSuffix(advice, general) {
+		return advice
+	}
+	advice = strings.TrimSuffix(advice, general)
+	if address == "" {
+		return advice + fmt.Sprintf("When the cause is stopped, ask to have your address removed "+
+			"from %s.", list(lists))
+	}
+	return advice + fmt.Sprintf("When the cause is stopped, ask to have %s removed from %s.",
+		address, list(lists))
+}
+
+// otherAddresses are public addresses of hosts with a finding beside that of the site.
+func otherAddresses(m *Model) (others []string) {
+	for i := range m.Findings {
+		_, a := listing(m.Findings[i].Reasons)
+		if a != "" && a != m.Site.PublicIP && !slices.Contains(others, a) {
+			others = append(others, a)
+		}
+	}
+	return others
+}

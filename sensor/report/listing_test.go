@@ -1,0 +1,59 @@
+package report
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestDelisting checks that the advice names the lists and the address, and that a reply which
+// quotes the sentence about the address cannot set it.
+func TestDelisting(t *testing.T) {
+	const advice = "Look. When the cause is stopped, ask the blocklist to remove your address."
+	reason := func(text string) []Reason {
+		return []Reason{{Code: "blocklisted", Text: "A receiving server refused it and named the blocklist " + text}}
+	}
+	for _, c := range []struct{ text, lists, address, want string }{
+		{`a.example, b.example: "no". Your public address seems to be 192.0.2.1 (2 servers quoted it).`, "b.example", "192.0.2.1",
+			"Look. When the cause is stopped, ask to have 192.0.2.1 removed from a.example, b.example."},
+		{`b.example: "no"`, "b.example", "", "Look. When the cause is stopped, ask to have your address removed from b.example."},
+		{`b.example: "x". Your public address seems to be 6.6.6.6 (9". Your public address seems to be 192.0.2.1 (2 servers quoted it).`,
+			"b.example", "192.0.2.1", "Look. When the cause is stopped, ask to have 192.0.2.1 removed from b.example."},
+		{`b.example: "x". Your public address seems to be nobody (9".`, "b.example", "",
+			"Look. When the cause is stopped, ask to have your address removed from b.example."},
+	} {
+		lists, address := listing(reason(c.text))
+		if !slices.Contains(lists, c.lists) || address != c.address {
+			t.Errorf("%s: lists %q, address %q", c.text, lists, address)
+		}
+		if got := delisting(advice, reason(c.text)); got != c.want {
+			t.Errorf("%s: %s", c.text, got)
+		}
+	}
+	if got := delisting(advice, nil); got != advice {
+		t.Errorf("no list is known: %s", got)
+	}
+}
+
+// TestWell checks when a report says of a mail server that nothing was wrong.
+func TestWell(t *testing.T) {
+	usual := 4.0
+	well := func() *Server {
+		return &Server{Sessions: 100, Encrypted: 50, Counted: 60, Failed: 6, Usual: &usual,
+			Hours: []ServerHour{{N: 5, Known: true, Usual: 4, Z: 0.5}, {N: 900, Z: 9}}}
+	}
+	if !well().Well() {
+		t.Error("a server without a fault is not told as well")
+	}
+	for name, spoil := range map[string]func(*Server){
+		"encrypted": func(s *Server) { s.Encrypted = 51 }, "finding": func(s *Server) { s.Finding = "x" },
+		"not learned": func(s *Server) { s.Usual = nil }, "refused": func(s *Server) { s.Deferred = 1 },
+		"unusual": func(s *Server) { s.Hours[0].Z = -3.1 }, "relay": func(s *Server) { s.Relay.Relayed = 1 },
+		"listed": func(s *Server) { s.Queue.Listed = 1 }, "outage": func(s *Server) { s.Outage = &Outage{From: 1} },
+		"backscatter": func(s *Server) { s.Backscatter = true },
+	} {
+		s := well()
+		if spoil(s); s.Well() {
+			t.Errorf("%s: told as well", name)
+		}
+	}
+}
