@@ -184,7 +184,7 @@ func TestReadHost(t *testing.T) {
 		say  string
 	}{
 		{"--net 192.168.77.64/27", exitFindings, "1 host sends spam: 192.168.77.66"},
-		{"--host 192.168.77.25", exitOK, "1 finding, 2 hosts and 0 mail servers of others are not shown"},
+		{"--host 192.168.77.25", exitOK, "1 finding, 2 hosts and 0 servers of others are not shown"},
 		{"--host 10.9.9.9", exitOK, "None of the hosts that are shown sends spam"},
 		{"--host x", exitUsage, "--host x is no IP address"},
 		{"--net 10.0.0.0", exitUsage, "--net 10.0.0.0 is no network"},

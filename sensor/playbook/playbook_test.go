@@ -6,6 +6,7 @@ import (
 	"flag"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -216,5 +217,58 @@ func TestFind(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
+	}
+}
+
+// TestShell checks that a shell reads each command for one, and that quotes and brackets of the
+// others are closed.
+func TestShell(t *testing.T) {
+	m := sample()
+	for i := range m.Findings {
+		m.Findings[i].Also = []netip.Addr{netip.MustParseAddr("2001:db8::5")}
+		for _, s := range New(m, &m.Findings[i], Options{}).Steps {
+			for _, c := range s.Commands {
+				switch c.OS {
+				case web, cisco:
+				case windows, exchange, dhcp:
+					for _, pair := range []string{"{}", "()"} {
+						if strings.Count(c.Line, pair[:1]) != strings.Count(c.Line, pair[1:]) {
+							t.Errorf("%s: %s", c.OS, c.Line)
+						}
+					}
+					if strings.Count(c.Line, "'")%2+strings.Count(c.Line, `"`)%2 != 0 {
+						t.Errorf("%s: %s", c.OS, c.Line)
+					}
+				case sensor:
+					if strings.HasPrefix(c.Line, "smtp_servers:") {
+						continue // a line of the configuration
+					}
+					fallthrough
+				default:
+					if out, err := exec.Command("sh", "-n", "-c", c.Line).CombinedOutput(); err != nil {
+						t.Errorf("%s: %s: %v %s", c.OS, c.Line, err, out)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestHold checks that the line that puts a client's mail on hold finds the queue ids of this
+// client, and no others.
+func TestHold(t *testing.T) {
+	b := &builder{m: &report.Model{}, f: &report.Finding{}}
+	line := b.holdFrom(netip.MustParseAddr("10.20.4.3"))[0].Line
+	line = strings.Replace(line, "journalctl -t postfix/smtpd -t postfix/submission/smtpd", "cat", 1)
+	cmd := exec.Command("sh", "-c", strings.Replace(line, "postsuper -h -", "cat", 1))
+	cmd.Stdin = strings.NewReader(`Nov 30 14:00:00 mail postfix/smtpd[12]: connect from unknown[10.20.4.3]
+Nov 30 14:00:00 mail postfix/smtpd[12]: 4F3A21C0: client=unknown[10.20.4.3]
+Nov 30 14:00:01 mail postfix/smtpd[12]: 3z9XqF0cXyz1: client=unknown[10.20.4.3], sasl_username=x
+Nov 30 14:00:02 mail postfix/smtpd[12]: 4F3A21C2: client=unknown[10.20.4.37]
+Nov 30 14:00:03 mail postfix/smtpd[12]: NOQUEUE: reject: RCPT from unknown[10.20.4.3]: 550 client=x
+Nov 30 14:00:04 mail postfix/smtpd[12]: 4F3A21C3: client=unknown[110.20.4.3]
+`)
+	if out, err := cmd.Output(); err != nil || string(out) != "3z9XqF0cXyz1\n4F3A21C0\n" {
+		t.Errorf("%v %q", err, out)
 	}
 }

@@ -65,9 +65,9 @@ func (x *Restriction) sentences() (said []string) {
 		return nil
 	}
 	if x.Since != 0 || x.Until != 0 {
-		said = append(said, fmt.Sprintf("Only a part of the time was judged; %s before or after "+
-			"it left out.", verdict.Count(uint32(min(x.Frames, 1<<32-1)), "frame is",
-			"frames are")))
+		said = append(said, fmt.Sprintf("Only a part of the time was judged: %s.",
+			verdict.Count(uint32(min(x.Frames, 1<<32-1)), "frame before or after it is left out",
+				"frames before or after it are left out")))
 	}
 	if len(x.Networks) > 0 {
 		var names []string
@@ -80,7 +80,7 @@ func (x *Restriction) sentences() (said []string) {
 		}
 		said = append(said, fmt.Sprintf("Only %s: all hosts were judged, and %s, %s and %s of "+
 			"others are not shown.", list(names), verdict.Plural(x.Findings, "finding"),
-			verdict.Plural(x.Hosts, "host"), verdict.Plural(x.Servers, "mail server")))
+			verdict.Plural(x.Hosts, "host"), verdict.Plural(x.Servers, "server")))
 	}
 	return said
 }

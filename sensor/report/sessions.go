@@ -116,7 +116,7 @@ func (p *printer) sessionTable(m *Model) {
 			p.tr.Number(uint64(s.Recipients)), p.tr.Number(uint64(s.Messages)), s.TLS,
 			cmp.Or(s.answer(), "-")})
 	}
-	p.columns([]column{{name: p.tr.Text("time")}, {name: p.tr.Text("client")},
+	p.columns([]column{{name: p.tr.Text("start")}, {name: p.tr.Text("client")},
 		{name: p.tr.Text("server")}, {name: "HELO", cut: true, drop: 4},
 		{name: "MAIL FROM", cut: true, drop: 5}, {name: "rcpt", right: true, drop: 2},
 		{name: "msg", right: true, drop: 3}, {name: "TLS", drop: 1},
