@@ -92,7 +92,7 @@ func (e *evidence) finding(f *report.Finding, first bool, latest report.Time) {
 	if f.Over && f.Severity != verdict.Info.String() {
 		head = append(head, span{", " + p.Text("no longer active"), plain})
 	}
-	e.lines = append(e.lines, head)
+	e.head(head)
 	if i := f.Ignored; i != nil {
 		e.field("Ignored", i.Why+e.until(i.Until))
 	}
@@ -116,6 +116,22 @@ func (e *evidence) finding(f *report.Finding, first bool, latest report.Time) {
 		for i, s := range f.Blind {
 			e.item([]string{"Limits", ""}[min(i, 1)], p.Sentence(s))
 		}
+	}
+}
+
+// head writes a line in bold, or several if it is long.
+func (e *evidence) head(l line) {
+	all := ""
+	for _, s := range l {
+		all += s.text
+	}
+	if width(all) <= e.width {
+		e.lines = append(e.lines, l)
+		return
+	}
+	for _, l := range wrap(span{}, 0, all, e.width) {
+		l[2].style = bold
+		e.lines = append(e.lines, l)
 	}
 }
 
@@ -221,7 +237,7 @@ func (e *evidence) quiet(h *report.Host) {
 	if h.Declared() {
 		s = p.Text("declared as a mail server; nothing that suffices for a finding")
 	}
-	e.lines = append(e.lines, line{{p.Sprintf("%s: %s", h.IP, s), bold}})
+	e.head(line{{p.Sprintf("%s: %s", h.IP, s), bold}})
 	e.machine(h, true)
 	if h.First != 0 {
 		e.field("Since", p.Sprintf("%s, last seen %s", e.clock(h.First),

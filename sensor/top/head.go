@@ -27,6 +27,13 @@ func (v *view) head(w, h int) []line {
 	if v.mode == helping {
 		return nil
 	}
+	if v.mode == reading || v.mode == explaining {
+		lines := v.headline(w, 1)
+		if v.dead != nil {
+			lines = append(lines, v.notes(w)...)
+		}
+		return append(lines, nil)
+	}
 	lines := v.headline(w, 2+h/36)
 	lines = append(lines, v.mirror(w))
 	lines = append(lines, v.notes(w)...)
@@ -52,11 +59,7 @@ func (v *view) headline(w, most int) (lines []line) {
 	for i, s := range list {
 		if i == most {
 			last := &lines[most-1][2]
-			if most := max(w-margin-2, 10); width(last.text) > most {
-				last.text = cut(last.text, most)
-			} else {
-				last.text += " …"
-			}
+			last.text = ellipsis(last.text, w-margin)
 			break
 		}
 		style := plain
@@ -129,7 +132,12 @@ func (v *view) notes(w int) (lines []line) {
 	note := func(word string, c tcell.Color, s string, most int) {
 		badge := v.badge(word, c)
 		list := wrap(badge, width(badge.text)+1, s, w)
-		lines = append(lines, list[:min(len(list), most)]...)
+		if len(list) > most {
+			last := &list[most-1][2]
+			last.text = ellipsis(last.text, w-width(badge.text)-1)
+			list = list[:most]
+		}
+		lines = append(lines, list...)
 	}
 	if v.dead != nil {
 		at := v.last.at

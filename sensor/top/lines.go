@@ -73,6 +73,14 @@ func cut(s string, n int) string {
 	return b.String() + "…"
 }
 
+// ellipsis marks a text as one that goes on, within n columns.
+func ellipsis(s string, n int) string {
+	if width(s) > n-2 {
+		return cut(s+"…", n)
+	}
+	return s + " …"
+}
+
 // draw writes a line, cut to a width. Characters without a width, which could change how others
 // look, are left out unless they belong to one that has.
 func draw(screen tcell.Screen, x, y, most int, l line) {

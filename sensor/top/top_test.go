@@ -362,6 +362,7 @@ func TestNotes(t *testing.T) {
 	a.status.Interfaces[0].Problem = "is down"
 	a.model.Input.Problems = []string{"x.pcap: cut off"}
 	a.model.HostCount, a.model.MoreFindings = 10, 1
+	show(t, a, 44, 24, Options{}).want("packet has come for 60 s – Look a…\n UNREAD ", "10.1.0.0 is a confirmed spambot, severity\ncritical\n")
 	s := show(t, a, 120, 40, Options{})
 	s.want("Mirror eth1 (is down), 7 packets lost, 2 problems", " PROBLEM ", "no packet has come for 60 s – Look at the mirror port.",
 		"(and 1 more: spamsensor status)", " UNREAD  x.pcap: cut off", "and 7 others that are not shown", "and 1 finding that are not shown")
