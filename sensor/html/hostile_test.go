@@ -51,6 +51,12 @@ func hostile() *report.Model {
 		m.Hints = append(m.Hints, next())
 		m.Health = append(m.Health, report.Health{Text: next(), Hint: next()})
 	}
+	for i := range 2 * len(attacks) {
+		m.Sessions = append(m.Sessions, report.MailSession{Session: report.Session{Start: start + report.Time(i), Client: address(i),
+			Server: netip.MustParseAddrPort("[2001:db8:aaaa:bbbb:cccc:dddd:eeee:25]:25"), Helo: next(), MailFrom: []string{next(), ""}, TLS: "starttls"},
+			LastCode: 250, LastReply: next()})
+	}
+	m.MoreSessions = 12345
 	m.Sensor = next()
 	m.Headline.More = []string{next(), next(), next()}
 	m.Input.Settings = []string{"--set", next()}

@@ -9,8 +9,9 @@ import (
 
 // Bounds of details.
 const (
-	maxServers = 5  // mail servers with sentences and a picture
-	maxFiles   = 20 // inputs
+	maxServers  = 5 // mail servers with sentences and a picture
+	maxFiles    = 20
+	maxSessions = 100 // mail sessions
 )
 
 // OtherCount is the number of hosts without a finding.
@@ -21,6 +22,20 @@ func (v *View) MoreServers() int { return len(v.Servers) - len(v.Watched) }
 
 // ToldServers are mail servers that are told of in sentences.
 func (v *View) ToldServers() []*ServerView { return v.Watched[:min(len(v.Watched), maxServers)] }
+
+// Asked reports whether the mail sessions were asked for.
+func (v *View) Asked() bool { return v.Sessions != nil }
+
+// FewSessions are the first mail sessions.
+func (v *View) FewSessions() []report.MailSession {
+	return v.Sessions[:min(len(v.Sessions), maxSessions)]
+}
+
+// SessionCount is the number of all mail sessions.
+func (v *View) SessionCount() uint64 { return uint64(len(v.Sessions)) + v.MoreSessions }
+
+// BeyondSessions are mail sessions that are not shown.
+func (v *View) BeyondSessions() uint64 { return v.SessionCount() - uint64(len(v.FewSessions())) }
 
 // FewIgnored are the first of the findings that the configuration ignores.
 func (v *View) FewIgnored() []report.Finding { return v.Ignored[:min(len(v.Ignored), maxRows)] }

@@ -112,9 +112,9 @@ func (p *printer) sessionTable(m *Model) {
 	for i := range rows {
 		s := &rows[i]
 		cells = append(cells, []string{p.time(s.Start, layout), s.Client.String(),
-			s.Server.String(), cmp.Or(s.Helo, "-"), cmp.Or(s.senders(), "-"),
+			s.Server.String(), cmp.Or(s.Helo, "-"), cmp.Or(s.Senders(), "-"),
 			p.tr.Number(uint64(s.Recipients)), p.tr.Number(uint64(s.Messages)), s.TLS,
-			cmp.Or(s.answer(), "-")})
+			cmp.Or(s.Answer(), "-")})
 	}
 	p.columns([]column{{name: p.tr.Text("start")}, {name: p.tr.Text("client")},
 		{name: p.tr.Text("server")}, {name: "HELO", cut: true, drop: 4},
@@ -126,8 +126,8 @@ func (p *printer) sessionTable(m *Model) {
 	}
 }
 
-// senders are the senders of the session's mails; <> is the null sender of returned mail.
-func (s *MailSession) senders() string {
+// Senders are the senders of the session's mails; <> is the null sender of returned mail.
+func (s *MailSession) Senders() string {
 	list := slices.Clone(s.MailFrom)
 	for i := range list {
 		list[i] = cmp.Or(list[i], "<>")
@@ -135,8 +135,8 @@ func (s *MailSession) senders() string {
 	return strings.Join(list, " ")
 }
 
-// answer is the reply that matters most: the first refusal, or the last reply.
-func (s *MailSession) answer() string {
+// Answer is the reply that matters most: the first refusal, or the last reply.
+func (s *MailSession) Answer() string {
 	code, text := s.Code, s.Reply
 	if code == 0 {
 		code, text = s.LastCode, s.LastReply
@@ -156,7 +156,7 @@ func (m *Model) SessionsCSV(w io.Writer) error {
 	for i := range m.Sessions {
 		s := &m.Sessions[i]
 		row := []string{s.Start.utc(), s.End.utc(), s.Client.String(), s.Server.Addr().String(),
-			fmt.Sprint(s.Server.Port()), s.Helo, s.senders(),
+			fmt.Sprint(s.Server.Port()), s.Helo, s.Senders(),
 			fmt.Sprint(s.Recipients), fmt.Sprint(s.RecipientsRejected), fmt.Sprint(s.Messages),
 			s.TLS, s.State, number(s.Code), s.Phase, s.Reply, number(s.LastCode), s.LastReply,
 			eventNumber(s.Number)}
