@@ -97,7 +97,7 @@ func TestServeRunning(t *testing.T) {
 		`spamsensor_findings_open{class="spambot",level="confirmed"} 1`,
 		`spamsensor_capture_interface_up{interface="v1"} 1`, "\nspamsensor_attempts_total 70\n")
 	within(time.Second, "/api/v1/findings", 200, `"src_ip":"192.168.77.66"`)
-	within(time.Second, "/", 200, "1 confirmed. No problem of the sensor is known.")
+	within(2*time.Second, "/", 200, "1 host sends spam: 192.168.77.66")
 	began := time.Now()
 	for range 20 { // Prometheus asks again and again
 		get("/metrics")

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"spamsensor/sensor/report"
 	"spamsensor/sensor/status"
 )
 
@@ -22,6 +23,7 @@ type fake struct {
 	asked   atomic.Int64 // for its status
 	delay   time.Duration
 	text    string // of a host
+	model   *report.Model
 }
 
 func (f *fake) Status() *status.Status {
@@ -29,7 +31,7 @@ func (f *fake) Status() *status.Status {
 	time.Sleep(f.delay)
 	return f.state
 }
-func (f *fake) Model() any               { return nil }
+func (f *fake) Model() any               { return f.model }
 func (f *fake) Servers() *status.Servers { return &status.Servers{Servers: f.servers} }
 func (f *fake) Sources(most int) *status.Sources {
 	s := &status.Sources{Total: most}
@@ -44,7 +46,7 @@ func (*fake) Explain(ip string) (*status.Explanation, error) {
 
 // newFake is a sensor that captures.
 func newFake() *fake {
-	return &fake{Store: new(status.Store), text: "10.0.0.7", state: &status.Status{Version: "9.9",
+	return &fake{Store: new(status.Store), text: "10.0.0.7", model: newModel(1, 3), state: &status.Status{Version: "9.9",
 		Sensor: "mirror-1", Config: status.Config{Good: true, Loaded: time.Unix(1e9, 0)},
 		Interfaces: []status.Interface{{Name: "eth1", Frames: 12}},
 		Decode:     map[string]uint64{"mail": 7}}}

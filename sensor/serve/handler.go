@@ -42,8 +42,7 @@ func newHandler(cfg *Config, sensor status.Getter) http.Handler {
 		fmt.Fprintln(w, "The sensor captures, and its configuration is good.")
 	})
 	mux.Handle("/api/v1/", newAPI(cfg))
-	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) { a.page(w, cfg) })
-	mux.HandleFunc("/style.css", style)
+	newPages(cfg, &watch{asker: a}).routes(mux)
 	return promhttp.InstrumentHandlerCounter(requests, protect(cfg, mux))
 }
 

@@ -29,8 +29,10 @@ func TestEndpoints(t *testing.T) {
 		code int
 		want string
 	}{
-		{"/", 200, "on mirror-1"}, {"/", 200, "No finding is open. The sensor has a problem."},
-		{"/", 200, "&lt;b&gt;&amp; (drops)"}, {"/style.css", 200, "font"},
+		{"/", 200, "<bdi>mirror-1</bdi>"}, {"/", 200, "1 host sends spam: 10.1.0.0"},
+		{"/", 200, "&lt;b&gt;&amp;. more buffer"}, {"/style.css", 200, "font"}, {"/app.js", 200, "'use strict'"},
+		{"/icon.svg", 200, "<svg"}, {"/?lang=fr", 200, "1 machine envoie du spam : 10.1.0.0"},
+		{"/finding/run/10.1.0.0", 200, "zen.spamhaus.org"}, {"/finding/none", 404, "There is no finding with this id"},
 		{"/metrics", 200, "\nspamsensor_up_sensor 1\n"},
 		{"/metrics", 200, `spamsensor_capture_packets_total{interface="eth1"} 12`},
 		{"/metrics", 200, `spamsensor_mail_server_messages_total{direction="out",server="192.0.2.25"} 5`},
@@ -127,7 +129,7 @@ func TestSilentSensor(t *testing.T) {
 	clock("/-/ready", 503, "no sensor runs there")
 	clock("/metrics", 200, "spamsensor_up_sensor 0")
 	clock("/-/healthy", 200, "")
-	clock("/", 200, "The sensor does not do its work")
+	clock("/", 200, "The sensor has not answered since")
 	clock("/api/v1/status", 502, "does not answer")
 	stalled, err := net.Listen("unix", socket)
 	if err != nil {
