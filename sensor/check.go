@@ -86,7 +86,7 @@ func (a *app) check(o *checkOptions) error {
 		a.warn(faults)
 	}
 	if o.print && failed == nil {
-		if err := a.printSettings(cfg); err != nil {
+		if err := cfg.printSettings(a.stdout); err != nil {
 			return exit(exitFailed, err)
 		}
 	}

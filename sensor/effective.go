@@ -115,10 +115,10 @@ func sizeText(n int) string { return fmt.Sprintf("%dMiB", n>>20) }
 
 // printSettings writes the settings in force as YAML, each with its origin. Read as a
 // configuration, the text gives the same settings.
-func (a *app) printSettings(cfg *config) error {
-	w := bufio.NewWriter(a.stdout)
-	p := settingsPrinter{w: w, layers: cfg.layers}
-	f := cfg.inForce()
+func (c *config) printSettings(to io.Writer) error {
+	w := bufio.NewWriter(to)
+	p := settingsPrinter{w: w, layers: c.layers}
+	f := c.inForce()
 	p.group(reflect.ValueOf(f), "", "", "")
 	return w.Flush()
 }

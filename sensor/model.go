@@ -3,10 +3,12 @@ package main
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"spamsensor/sensor/finding"
 	"spamsensor/sensor/report"
+	"spamsensor/sensor/status"
 )
 
 // Model implements status.Sensor: what a report says of the run so far.
@@ -37,4 +39,22 @@ func (q *questions) Model() any {
 		}
 	})
 	return m
+}
+
+// Settings implements status.Sensor.
+func (q *questions) Settings() *status.Settings {
+	s := &status.Settings{Config: q.config()}
+	if q.reloads != nil {
+		s.YAML = q.reloads.settings()
+		return s
+	}
+	s.YAML = q.p.cfg.settings()
+	return s
+}
+
+// settings are the settings in force as YAML.
+func (c *config) settings() string {
+	var b strings.Builder
+	c.printSettings(&b) // a Builder takes everything
+	return b.String()
 }

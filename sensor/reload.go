@@ -80,6 +80,14 @@ func (r *reloader) reload() (changes []string, err error) {
 	return changes, nil
 }
 
+// settings are the settings in force as YAML. A text of a configuration is parsed when a line of it
+// is asked for first: one asks at a time.
+func (r *reloader) settings() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cfg.settings()
+}
+
 // load reads the configuration as it was read at the start.
 func (r *reloader) load() (*config, error) {
 	if r.opt.file == "" {

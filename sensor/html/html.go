@@ -44,6 +44,8 @@ type Options struct {
 	// Links are those of a page of a running sensor: hosts and findings have pages of their own
 	// (/host/IP, /finding/ID). Without it all links stay inside the file.
 	Links bool
+	// Query is what each of these links ends with: empty, or ?NAME=VALUE.
+	Query string
 }
 
 // New returns the renderer of a language; nil is English. more are further templates (*.html),
@@ -104,8 +106,8 @@ func (r *Renderer) Report(w io.Writer, m *report.Model, o Options) error {
 // Section writes a section:
 //
 //	headline, contents, findings, pictures, servers, hosts, limits, about   of a View
-//	finding   of a Card
-//	host      of a HostView
+//	finding, facts, advice, proof   of a Card
+//	host, hostfacts   of a HostView
 //	server    of a ServerView
 func (r *Renderer) Section(w io.Writer, name string, data any) error {
 	if err := r.pages.ExecuteTemplate(w, name, data); err != nil {

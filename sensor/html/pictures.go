@@ -116,7 +116,7 @@ func (h *HostView) HoursPicture() template.HTML {
 }
 
 // HoursPicture is that of the host of the finding.
-func (c *Card) HoursPicture() template.HTML { return (&HostView{c.base, &c.Host}).HoursPicture() }
+func (c *Card) HoursPicture() template.HTML { return c.Machine().HoursPicture() }
 
 // LifePicture is the picture of what became of the finding.
 func (c *Card) LifePicture() template.HTML {

@@ -70,7 +70,7 @@ func (v *View) MoreFiles() int {
 func (h *HostView) HasLink() bool { return h.links }
 
 // Link is that page.
-func (h *HostView) Link() string { return "/host/" + h.IP.String() }
+func (h *HostView) Link() string { return "/host/" + h.IP.String() + h.query }
 
 // Target is the server that the host tries most often; empty if none stands out.
 func (h *HostView) Target() string { return h.words.Target(h.Host) }

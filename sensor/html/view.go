@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ type base struct {
 	zone  *time.Location
 	words report.Words
 	links bool
+	query string // of links
 	// inputs are several files or interfaces: then each host says where it was seen.
 	inputs bool
 }
@@ -78,7 +80,7 @@ type ServerView struct {
 
 // View prepares a model for the sections.
 func (r *Renderer) View(m *report.Model, o Options) *View {
-	b := base{lang: r.lang, zone: time.UTC, links: o.Links,
+	b := base{lang: r.lang, zone: time.UTC, links: o.Links, query: o.Query,
 		inputs: m.Live || len(m.Input.Names) > 1}
 	if o.Zone != nil {
 		b.zone = o.Zone
@@ -162,6 +164,12 @@ func (v *View) HostOf(a netip.Addr) *HostView {
 	}
 	return nil
 }
+
+// Shown is a host of the model as it is shown.
+func (v *View) Shown(h *report.Host) *HostView { return &HostView{v.base, h} }
+
+// Machine is the host of the finding.
+func (c *Card) Machine() *HostView { return &HostView{c.base, &c.Host} }
 
 // MoreRows are findings that are only counted.
 func (v *View) MoreRows() int { return len(v.Findings) - len(v.Rows) + v.MoreFindings }
@@ -254,7 +262,7 @@ func (c *Card) HasLink() bool { return c.Full || c.links }
 // Link is where the finding is shown.
 func (c *Card) Link() string {
 	if c.links {
-		return "/finding/" + c.ID
+		return "/finding/" + url.PathEscape(c.ID) + c.query
 	}
 	return fmt.Sprintf("#finding-%d", c.Number)
 }

@@ -38,6 +38,9 @@ func (r *Report) Model(in *Input) *Model {
 	for i := range r.hosts {
 		m.Hosts = append(m.Hosts, r.hostModel(&r.hosts[i]))
 	}
+	if in.Live {
+		renew(m)
+	}
 	m.Site.Others = otherAddresses(m)
 	m.Headline = r.headline(in, found, ignored, m.Site.Others)
 	m.Headline.More = append(m.Only.sentences(), m.Headline.More...)
@@ -46,6 +49,27 @@ func (r *Report) Model(in *Input) *Model {
 	r.addTimes(m)
 	m.Replies = replies(m)
 	return m
+}
+
+// renew gives the findings about hosts the present counts of their hosts: those of an event are as
+// old as the event.
+func renew(m *Model) {
+	hosts := map[netip.Addr]*Host{}
+	for i := range m.Hosts {
+		hosts[m.Hosts[i].IP] = &m.Hosts[i]
+	}
+	for _, list := range [][]Finding{m.Findings, m.Ignored} {
+		for i := range list {
+			f := &list[i]
+			h := hosts[f.IP]
+			if h == nil || f.Class >= verdict.OpenRelay || !slices.Equal(h.VLAN, f.VLAN) ||
+				h.Counts.Attempts < f.Counts.Attempts {
+				continue
+			}
+			f.Counts, f.Ports, f.Destinations = h.Counts, h.Ports, h.Destinations
+			f.Last = max(f.Last, h.Last)
+		}
+	}
 }
 
 // declared are the hosts with a role. Of several roles of a host the last one holds.

@@ -29,7 +29,8 @@ const (
 
 // passed are the questions that are passed on, by the first word of their paths. What only the
 // control socket answers is not among them: the kept packets, and whatever changes the sensor.
-var passed = []string{"status", "health", "findings", "servers", "sources", "explain", "hosts"}
+var passed = []string{"status", "health", "findings", "servers", "settings", "sources",
+	"explain", "hosts"}
 
 // newAPI passes questions on to the sensor.
 func newAPI(cfg *Config) http.Handler {

@@ -23,15 +23,23 @@ type fake struct {
 	asked   atomic.Int64 // for its status
 	delay   time.Duration
 	text    string // of a host
-	model   *report.Model
+	model   atomic.Pointer[report.Model]
+	later   atomic.Pointer[status.Status]
+	models  atomic.Int64 // asked for
 }
 
 func (f *fake) Status() *status.Status {
 	f.asked.Add(1)
 	time.Sleep(f.delay)
+	if s := f.later.Load(); s != nil {
+		return s
+	}
 	return f.state
 }
-func (f *fake) Model() any               { return f.model }
+func (f *fake) Model() any { f.models.Add(1); return f.model.Load() }
+func (f *fake) Settings() *status.Settings {
+	return &status.Settings{Config: f.state.Config, YAML: "home_net: [10.0.0.0/8] # default\n"}
+}
 func (f *fake) Servers() *status.Servers { return &status.Servers{Servers: f.servers} }
 func (f *fake) Sources(most int) *status.Sources {
 	s := &status.Sources{Total: most}
@@ -46,10 +54,12 @@ func (*fake) Explain(ip string) (*status.Explanation, error) {
 
 // newFake is a sensor that captures.
 func newFake() *fake {
-	return &fake{Store: new(status.Store), text: "10.0.0.7", model: newModel(1, 3), state: &status.Status{Version: "9.9",
+	f := &fake{Store: new(status.Store), text: "10.0.0.7", state: &status.Status{Version: "9.9",
 		Sensor: "mirror-1", Config: status.Config{Good: true, Loaded: time.Unix(1e9, 0)},
 		Interfaces: []status.Interface{{Name: "eth1", Frames: 12}},
 		Decode:     map[string]uint64{"mail": 7}}}
+	f.model.Store(newModel(1, 3))
+	return f
 }
 
 // listenFake has a sensor answer on a socket of the test until stop is called.

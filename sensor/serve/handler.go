@@ -16,8 +16,8 @@ import (
 // ownPrefix begins the names of metrics that are of the server itself, and not of the sensor.
 const ownPrefix = prefix + "serve_"
 
-// newHandler answers what a Server is asked.
-func newHandler(cfg *Config, sensor status.Getter) http.Handler {
+// newHandler answers what a Server is asked. end has those that look live leave.
+func newHandler(cfg *Config, sensor status.Getter) (h http.Handler, end func()) {
 	a := &asker{sensor: sensor, file: cfg.Notices, now: time.Now}
 	own := prometheus.NewRegistry()
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "requests_total",
@@ -42,8 +42,11 @@ func newHandler(cfg *Config, sensor status.Getter) http.Handler {
 		fmt.Fprintln(w, "The sensor captures, and its configuration is good.")
 	})
 	mux.Handle("/api/v1/", newAPI(cfg))
-	newPages(cfg, &watch{asker: a}).routes(mux)
-	return promhttp.InstrumentHandlerCounter(requests, protect(cfg, mux))
+	p := newPages(cfg, &watch{asker: a})
+	p.routes(mux)
+	l := newLive(p, ownMetrics)
+	mux.Handle("/live", l)
+	return promhttp.InstrumentHandlerCounter(requests, protect(cfg, mux)), l.end
 }
 
 // ready says why the sensor cannot do its work, nil if it can: it answers, an interface delivers,

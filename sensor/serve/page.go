@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"compress/gzip"
 	"embed"
 	"fmt"
 	"hash/fnv"
@@ -9,97 +10,113 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
-	"time"
+	"strings"
+	"sync"
 
 	"spamsensor/sensor/html"
 	"spamsensor/sensor/lang"
-	"spamsensor/sensor/report"
 )
 
 //go:embed page
 var files embed.FS
 
+// maxDrawn bounds the pages that are kept while there is no newer view.
+const maxDrawn = 2 * maxViewers
+
 // pages draws the pages. Each is made of sections, which are drawn one by one, so that those that
 // look live get only what has changed.
 type pages struct {
 	watch   *watch
+	details details
 	version string
 	draw    map[string]*html.Renderer
-	script  []byte
-	style   []byte
-	icon    []byte
+
+	mu    sync.Mutex
+	of    *view // whose pages are kept
+	drawn map[question][]Section
 }
 
 func newPages(cfg *Config, w *watch) *pages {
+	p := &pages{watch: w, details: details{asker: w.asker}, version: cfg.Version,
+		draw: map[string]*html.Renderer{}}
 	templates, err := fs.Sub(files, "page")
 	if err != nil {
-		panic(err)
+		panic(err) // they are part of the program
 	}
-	read := func(name string) []byte {
-		b, err := fs.ReadFile(templates, name)
-		if err != nil {
-			panic(err) // it is part of the program
-		}
-		return b
-	}
-	p := &pages{watch: w, version: cfg.Version, draw: map[string]*html.Renderer{},
-		script: read("app.js"), icon: read("icon.svg"),
-		style: append([]byte(html.CSS), read("page.css")...)}
 	for _, tag := range []string{lang.English, lang.French} {
 		p.draw[tag] = html.New(lang.New(tag), templates)
 	}
 	return p
 }
 
+// kinds are the pages by the first word of their path, each with its sections in their order.
+var kinds = map[string][]string{
+	"overview": {"state", "verdict", "cases", "course", "table", "others"},
+	"finding":  {"state", "case"},
+	"host":     {"state", "machine"},
+	"servers":  {"state", "mailservers"},
+	"mirror":   {"state", "mirror"},
+	"settings": {"state", "settings"},
+}
+
 // routes adds the pages to a mux.
 func (p *pages) routes(mux *http.ServeMux) {
-	for path, kind := range map[string]string{"/{$}": "overview", "/finding/{id...}": "finding"} {
+	for path, kind := range map[string]string{"/{$}": "overview", "/finding/{id...}": "finding",
+		"/host/{id}": "host", "/servers": "servers", "/mirror": "mirror",
+		"/settings": "settings"} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			p.write(w, r, p.question(r, kind, r.PathValue("id"), r.URL.Query()))
 		})
 	}
-	for path, file := range map[string]struct {
-		text []byte
-		kind string
-	}{"/app.js": {p.script, "text/javascript"}, "/style.css": {p.style, "text/css"},
-		"/icon.svg": {p.icon, "image/svg+xml"}} {
-		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", file.kind+"; charset=utf-8")
-			w.Write(file.text)
+	for name, kind := range map[string]string{"app.js": "text/javascript", "style.css": "text/css",
+		"icon.svg": "image/svg+xml"} {
+		text, err := files.ReadFile("page/" + name)
+		if err != nil {
+			panic(err)
+		}
+		if name == "style.css" {
+			text = append([]byte(html.CSS), text...)
+		}
+		mux.HandleFunc("/"+name, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", kind+"; charset=utf-8")
+			compressed(w, r, http.StatusOK, text)
 		})
 	}
-}
-
-// kinds are the sections of each page, in their order.
-var kinds = map[string][]string{
-	"overview": {"state", "verdict", "cases", "pictures", "mailservers", "table", "unknown"},
-	"finding":  {"state", "case"},
 }
 
 // question is what a page is asked for.
 type question struct {
 	kind, id string
 	lang     string
-	chosen   bool // the language, by the question itself
+	chosen   bool   // the language, by the question itself
+	find     string // a part of the address of a host, or of its MAC address
+	sort     string // of the hosts; empty is the worst first
+	span     string // of the picture of the attempts
 }
+
+// maxFind bounds what is looked for.
+const maxFind = 64
 
 // question reads a request for a page. Values that are not known mean their default.
 func (p *pages) question(r *http.Request, kind, id string, v url.Values) question {
-	q := question{kind: kind, id: id, lang: v.Get("lang")}
+	q := question{kind: kind, id: id, lang: v.Get("lang"), sort: v.Get("sort"),
+		span: v.Get("range")}
 	if q.chosen = p.draw[q.lang] != nil; !q.chosen {
 		q.lang = lang.Match(r.Header.Get("Accept-Language"))
 	}
+	if kind != "overview" {
+		q.sort, q.span = "", ""
+		return q
+	}
+	if orders[q.sort] == nil && q.sort != "address" {
+		q.sort = ""
+	}
+	if spans[q.span] == 0 {
+		q.span = ""
+	}
+	q.find = strings.ToValidUTF8(strings.TrimSpace(v.Get("q")), "")
+	q.find = strings.ToLower(q.find[:min(len(q.find), maxFind)])
 	return q
-}
-
-// Sheet is a page as its templates see it.
-type Sheet struct {
-	*html.View
-	question
-	*view
-	Printer *lang.Printer
-	Version string
-	Zone    *time.Location
 }
 
 // Section is a part of a page.
@@ -108,20 +125,28 @@ type Section struct {
 	HTML       template.HTML
 }
 
-// sheet prepares a page. Its model has nothing while none was heard of.
-func (p *pages) sheet(q question, v *view) *Sheet {
-	m := v.model
-	if m == nil {
-		m = &report.Model{}
+// sections returns the sections of a page of a view. They are drawn once for all who ask.
+func (p *pages) sections(q question, v *view) ([]Section, error) {
+	d := p.details.of(q)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.of != v {
+		p.of, p.drawn = v, map[question][]Section{}
 	}
-	s := &Sheet{question: q, view: v, Printer: lang.New(q.lang), Version: p.version,
-		Zone: time.Local}
-	s.View = p.draw[q.lang].View(m, html.Options{Zone: s.Zone, Links: true})
-	return s
+	if list := p.drawn[q]; list != nil {
+		return list, nil
+	}
+	s := p.sheet(q, v)
+	s.detail = d
+	list, err := p.fresh(s)
+	if err == nil && len(p.drawn) < maxDrawn {
+		p.drawn[q] = list
+	}
+	return list, err
 }
 
-// sections draws the sections of a page.
-func (p *pages) sections(s *Sheet) ([]Section, error) {
+// fresh draws the sections of a page.
+func (p *pages) fresh(s *Sheet) ([]Section, error) {
 	var list []Section
 	for _, name := range kinds[s.kind] {
 		var b bytes.Buffer
@@ -137,9 +162,10 @@ func (p *pages) sections(s *Sheet) ([]Section, error) {
 }
 
 // write answers with a page.
-func (p *pages) write(w http.ResponseWriter, _ *http.Request, q question) {
-	s := p.sheet(q, p.watch.look())
-	list, err := p.sections(s)
+func (p *pages) write(w http.ResponseWriter, r *http.Request, q question) {
+	v := p.watch.look()
+	s := p.sheet(q, v)
+	list, err := p.sections(q, v)
 	var b bytes.Buffer
 	if err == nil {
 		err = p.draw[q.lang].Section(&b, "page", struct {
@@ -153,17 +179,25 @@ func (p *pages) write(w http.ResponseWriter, _ *http.Request, q question) {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Language", q.lang)
+	code := http.StatusOK
 	if s.isMissing() {
-		w.WriteHeader(http.StatusNotFound)
+		code = http.StatusNotFound
 	}
-	w.Write(b.Bytes())
+	compressed(w, r, code, b.Bytes())
 }
 
-// isMissing reports whether what the page is about is not known.
-func (s *Sheet) isMissing() bool { return s.kind == "finding" && s.Known() && s.Case() == nil }
-
-// Known reports whether the sensor has said anything yet.
-func (s *Sheet) Known() bool { return s.model != nil }
-
-// Case is the finding that the page is about; nil if there is none.
-func (s *Sheet) Case() *html.Card { return s.Card(s.id) }
+// compressed writes an answer, compressed if the client takes that.
+func compressed(w http.ResponseWriter, r *http.Request, code int, text []byte) {
+	h := w.Header()
+	h.Set("Vary", "Accept-Encoding, Accept-Language")
+	if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		w.WriteHeader(code)
+		w.Write(text)
+		return
+	}
+	h.Set("Content-Encoding", "gzip")
+	w.WriteHeader(code)
+	z := gzip.NewWriter(w)
+	z.Write(text)
+	z.Close()
+}

@@ -19,7 +19,7 @@ import (
 // Bounds of a Server: connections at a time, bytes of the header of a request, and times. A client
 // that sends slowly is cut off after headerTime, one that reads slowly after answerTime.
 const (
-	maxConnections = 100
+	maxConnections = 250
 	maxHeader      = 8 << 10
 	headerTime     = 2 * time.Second
 	requestTime    = 5 * time.Second
@@ -68,10 +68,11 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("serve.listen: %w", err)
 	}
 	s := &Server{cfg: cfg, listener: netutil.LimitListener(l, maxConnections)}
-	h := newHandler(&cfg, status.NewClient(cfg.Socket))
+	h, end := newHandler(&cfg, status.NewClient(cfg.Socket))
 	s.http = http.Server{Handler: h, ReadHeaderTimeout: headerTime, ReadTimeout: requestTime,
 		WriteTimeout: answerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug)}
+	s.http.RegisterOnShutdown(end)
 	return s, nil
 }
 

@@ -147,6 +147,7 @@ func Handler(sensor Sensor, actions map[string]Action, refused func()) http.Hand
 	get("health", func(*http.Request) (any, error) { return sensor.Status().Health, nil })
 	get("findings", func(*http.Request) (any, error) { return sensor.Findings(), nil })
 	get("model", func(*http.Request) (any, error) { return sensor.Model(), nil })
+	get("settings", func(*http.Request) (any, error) { return sensor.Settings(), nil })
 	get("servers", func(*http.Request) (any, error) { return sensor.Servers(), nil })
 	get("findings/{id}", func(r *http.Request) (any, error) {
 		if line := sensor.Finding(r.PathValue("id")); line != nil {

@@ -18,8 +18,9 @@ import (
 // fixed is a sensor with one host.
 type fixed struct{ *Store }
 
-func (fixed) Model() any      { return map[string]string{"spamsensor": "1"} }
-func (fixed) Status() *Status { return &Status{Version: "1", Health: []Health{{Check: "link"}}} }
+func (fixed) Settings() *Settings { return &Settings{YAML: "a: 1"} }
+func (fixed) Model() any          { return map[string]string{"spamsensor": "1"} }
+func (fixed) Status() *Status     { return &Status{Version: "1", Health: []Health{{Check: "link"}}} }
 func (fixed) Sources(most int) *Sources {
 	return &Sources{Sources: []json.RawMessage{json.RawMessage(`{"src_ip":"10.0.0.7"}`)}, Total: most}
 }

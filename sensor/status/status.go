@@ -77,6 +77,12 @@ type Config struct {
 	Error  string    `json:"error,omitempty"` // of that attempt
 }
 
+// Settings are the configuration in force as YAML, with the origin of each setting.
+type Settings struct {
+	Config Config `json:"config"`
+	YAML   string `json:"yaml"`
+}
+
 // Interface is an input of the sensor.
 type Interface struct {
 	Name    string `json:"name"`
@@ -205,6 +211,8 @@ type Sensor interface {
 	Servers() *Servers
 	// Model returns what a report of the sensor's run says: a report.Model.
 	Model() any
+	// Settings returns the configuration in force.
+	Settings() *Settings
 	// Finding returns the latest event of a finding, nil if there is none.
 	Finding(id string) json.RawMessage
 	// Explain returns what is known of a host.
