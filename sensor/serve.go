@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -61,6 +62,10 @@ func (a *app) serveCommand() *cobra.Command {
 	return c
 }
 
+// serveMemory bounds what the runtime holds beyond what is in use: the model of a big network is
+// read again and again. With the program itself that is less than 64 MiB.
+const serveMemory = 32 << 20
+
 func (a *app) serve(ctx context.Context, o *serveOptions) error {
 	a.opt.fromFiles, a.opt.asks = true, true // it captures nothing
 	if o.listen != "" {
@@ -90,6 +95,8 @@ func (a *app) serve(ctx context.Context, o *serveOptions) error {
 	case err != nil:
 		return exit(exitFailed, err)
 	}
+	debug.SetGCPercent(50)
+	debug.SetMemoryLimit(serveMemory)
 	log.Info().Str("socket", socket).Msg("asking the sensor on its control socket")
 	if err := server.Serve(ctx); err != nil {
 		return exit(exitFailed, err)

@@ -262,3 +262,19 @@ func TestSlowViewer(t *testing.T) {
 	}
 	t.Errorf("%v viewers, %v cut off", count("live_viewers"), count("live_slow_total"))
 }
+
+// look looks at a page live for a time, over a unix socket.
+func look(socket, page string, length time.Duration) error {
+	c, err := net.Dial("unix", socket)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	fmt.Fprintf(c, "GET /live?page=%s HTTP/1.1\r\nHost: localhost\r\n\r\n", page)
+	c.SetReadDeadline(time.Now().Add(length))
+	b, _ := io.ReadAll(c)
+	if !strings.Contains(string(b), "event: state") {
+		return fmt.Errorf("%s: %.200s", page, b)
+	}
+	return nil
+}

@@ -78,9 +78,9 @@ func (s *Sheet) Sides() []Row {
 	}
 	all := x.SeenBoth + x.SeenClient + x.SeenServer
 	p := s.Printer
-	return []Row{{p.Text("both sides"), x.SeenBoth, s.share(x.SeenBoth, all)},
-		{p.Text("the client's side only"), x.SeenClient, s.share(x.SeenClient, all)},
-		{p.Text("the server's side only"), x.SeenServer, s.share(x.SeenServer, all)}}
+	return []Row{{p.Text("Both sides"), x.SeenBoth, s.share(x.SeenBoth, all)},
+		{p.Text("The client's side only"), x.SeenClient, s.share(x.SeenClient, all)},
+		{p.Text("The server's side only"), x.SeenServer, s.share(x.SeenServer, all)}}
 }
 
 // Frames are the frames by what became of them, the most first. The names are those of the
@@ -117,8 +117,8 @@ func (s *Sheet) Tables() []struct {
 	return []struct {
 		Name string
 		status.Table
-	}{{p.Text("connections"), x.Flows}, {p.Text("hosts that are judged"), x.Hosts},
-		{p.Text("hosts"), x.Sources}}
+	}{{p.Text("Connections"), x.Flows}, {p.Text("Hosts that are judged"), x.Hosts},
+		{p.Text("Hosts"), x.Sources}}
 }
 
 // State is the state of the sensor; nil while it does not answer.

@@ -75,11 +75,11 @@ type Choice struct {
 // Orders are the orders of the hosts.
 func (s *Sheet) Orders() (list []Choice) {
 	p := s.Printer
-	for _, x := range []struct{ value, text string }{{"", p.Text("the worst first")},
-		{"attempts", p.Text("attempts")}, {"networks", p.Text("networks")},
-		{"sessions", p.Text("sessions")}, {"failed", p.Text("failed attempts")},
-		{"accepted", p.Text("accepted mails")}, {"refusals", p.Text("refusals")},
-		{"last", p.Text("last seen")}, {"address", p.Text("address")}} {
+	for _, x := range []struct{ value, text string }{{"", p.Text("The worst first")},
+		{"attempts", p.Text("Attempts")}, {"networks", p.Text("Networks")},
+		{"sessions", p.Text("Sessions")}, {"failed", p.Text("Failed")},
+		{"accepted", p.Text("Accepted")}, {"refusals", p.Text("Refusals")},
+		{"last", p.Text("Last seen")}, {"address", p.Text("Address")}} {
 		list = append(list, Choice{x.value, x.text, x.value == s.sort})
 	}
 	return list
@@ -150,7 +150,7 @@ const defaultSpan = "24h"
 // Spans are links to the other periods.
 func (s *Sheet) Spans() (list []Link) {
 	p := s.Printer
-	for _, x := range []struct{ value, text string }{{"1h", p.Text("the last hour")},
+	for _, x := range []struct{ value, text string }{{"1h", p.Text("The last hour")},
 		{"24h", p.Text("24 hours")}, {"7d", p.Text("7 days")}} {
 		q := s.question
 		q.span = x.value
@@ -222,12 +222,14 @@ func (s *Sheet) Commands() []Command {
 	until := s.now.at.AddDate(0, 1, 0).Format(time.DateOnly)
 	because := "'" + p.Text("WHY") + "'"
 	return []Command{
+		{p.Text("What to do, step by step, with its addresses in the commands"),
+			"sudo spamsensor playbook " + quoted(c.ID)},
 		{p.Text("Say that you look after it"), "sudo spamsensor ack " + quoted(c.ID) +
 			" --why " + because},
 		{p.Text("Have it for information only, for a month"), "sudo spamsensor ignore add " +
 			c.IP.String() + " --why " + because + " --until " + until},
 		{p.Text("Rules that let only mail servers use port 25"), "sudo spamsensor rules nftables"},
-		{p.Text("The finding as a text"), "sudo spamsensor finding " + quoted(c.ID)},
+		{p.Text("Whether it is clean"), "sudo spamsensor verify " + c.IP.String()},
 	}
 }
 

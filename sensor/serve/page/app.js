@@ -17,7 +17,8 @@
   function replace(part, html) {
     if (selected(part)) { waiting.set(part, html); return; } // until nothing of it is selected
     waiting.delete(part);
-    const active = part.contains(document.activeElement) ? name(document.activeElement) : null;
+    const was = part.contains(document.activeElement) ? document.activeElement : null;
+    const active = was && name(was), top = was && was.getBoundingClientRect().top;
     const open = new Set($$('details[open]', part).map(name));
     const scrolled = new Map($$('.scroll', part).filter((e) => e.scrollLeft).map((e) => [name(e), e.scrollLeft]));
     const t = document.createElement('template');
@@ -25,7 +26,8 @@
     part.replaceChildren(t.content);
     for (const d of $$('details', part)) if (open.has(name(d))) d.open = true;
     for (const e of $$('.scroll', part)) if (scrolled.has(name(e))) e.scrollLeft = scrolled.get(name(e));
-    if (active) { const e = $$('a, summary, button, input, select, [tabindex]', part).find((x) => name(x) === active); if (e) e.focus({ preventScroll: true }); }
+    const now = active && $$('a, summary, button, [tabindex]', part).find((x) => name(x) === active);
+    if (now) { now.focus({ preventScroll: true }); if (top > 0 && top < innerHeight) scrollBy(0, now.getBoundingClientRect().top - top); }
     dress(part);
   }
 
@@ -73,7 +75,7 @@
     '?': () => $('#help').showModal(),
   };
   document.addEventListener('keydown', (e) => {
-    if (e.ctrlKey || e.altKey || e.metaKey || e.target.closest('input, select, textarea, dialog') || !keys[e.key]) return;
+    if (e.ctrlKey || e.altKey || e.metaKey || e.target.closest('input, select, textarea') || $('#help').open || !keys[e.key]) return;
     if (e.key !== 'Enter') e.preventDefault();
     keys[e.key]();
   });
