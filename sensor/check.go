@@ -131,7 +131,7 @@ func (a *app) warn(list []*fault) {
 	}
 	for _, f := range list {
 		if f.Severity == "warning" {
-			a.tell(a.stderr, "warning: %v\n", f)
+			a.tell(a.stderr, "warning: %s\n", f)
 		}
 	}
 }

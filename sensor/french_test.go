@@ -1,0 +1,413 @@
+package main
+
+import (
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/leonelquinteros/gotext"
+
+	"spamsensor/sensor/lang"
+	"spamsensor/sensor/report"
+)
+
+// frenchPackages are the packages whose texts a person reads.
+var frenchPackages = []string{".", "behaviour", "capture", "contacts", "detect", "doctor", "event", "finding", "machines",
+	"mailserver", "notify", "report", "reputation", "sandbox", "servers", "sources", "state",
+	"status", "verdict", "../smtpsniff/heloname"}
+
+// inEnglish are the files whose texts stay English, with the reason.
+var inEnglish = map[string]string{
+	"capture/filter.go":    "filters of libpcap",
+	"detect/mitigate.go":   "names of the rules, for the tests and the manual",
+	"detect/roles.go":      "the manual prints them",
+	"doctor/sight.go":      "names of protocols",
+	"doctor/systems.go":    "commands of switches, and titles of manuals",
+	"doctor/tunnels.go":    "names of protocols",
+	"effective.go":         "comments of a configuration, which is English",
+	"schema.go":            "the schema is English, as the keys are",
+	"event/sandbox.go":     "messages of events",
+	"event/queue.go":       "words of the log",
+	"notify/conditions.go": "notices are English, as the events are",
+	"notify/journal.go":    "the same",
+	"notify/message.go":    "the same",
+	"notify/rules.go":      "the same",
+	"notify/service.go":    "the same",
+	"notify/syslog.go":     "a header of RFC 5424",
+	"notify/template.go":   "templates",
+	"notify/trial.go":      "the same",
+	"notify/watch.go":      "the same",
+	"notify/worker.go":     "the log",
+	"detect/save.go":       "a checkpoint",
+	"state/journal.go":     "the log",
+	"manager.go":           "the state for systemd",
+	"verdict/verdict.go":   "faults of an event that is read",
+	"report/model.go":      "faults of a model that is read",
+}
+
+// printed are packages whose literal texts are commands and markup, too: what they pass to a printer
+// is for a person.
+var printed = []string{"html", "picture", "playbook", "rules"}
+
+// frenchTexts are the translations by their English text.
+func frenchTexts(t *testing.T) map[string]*gotext.Translation {
+	t.Helper()
+	all := map[string]*gotext.Translation{}
+	names, err := filepath.Glob("lang/fr/*.po")
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	for _, name := range names {
+		po := gotext.NewPo()
+		po.Parse([]byte(readText(t, name)))
+		for id, x := range po.GetDomain().GetTranslations() {
+			if id == "" {
+				continue
+			}
+			for _, key := range []string{id, x.PluralID} {
+				if before := all[key]; before != nil && !reflect.DeepEqual(before.Trs, x.Trs) {
+					t.Errorf("%s: %q is translated in two ways: %v, %v", name, key, before.Trs, x.Trs)
+				}
+				if key != "" {
+					all[key] = x
+				}
+			}
+		}
+	}
+	return all
+}
+
+// The verbs of a translation are those of its English text, and its spaces are French.
+func TestFrenchFormats(t *testing.T) {
+	verbs := func(s string) (list []string) {
+		next := 1
+		for _, m := range verb.FindAllStringSubmatch(strings.ReplaceAll(s, "%%", ""), -1) {
+			if m[1] != "" {
+				next, _ = strconv.Atoi(m[1])
+			}
+			list = append(list, strconv.Itoa(next)+m[2])
+			next++
+		}
+		slices.Sort(list)
+		return slices.Compact(list)
+	}
+	space := regexp.MustCompile(`[^ ] [:;?!»](?:$|[^\w])|« `)
+	for id, x := range frenchTexts(t) {
+		for i, text := range x.Trs {
+			english := id
+			if i > 0 {
+				english = x.PluralID
+			}
+			if a, b := verbs(english), verbs(text); !slices.Equal(a, b) {
+				t.Errorf("%q has the verbs %q, %q has %q", english, a, text, b)
+			}
+			if space.MatchString(text) {
+				t.Errorf("%q: a space before : ; ? ! is U+00A0", text)
+			}
+			if text == "" || text != strings.Trim(text, " \n\t") {
+				t.Errorf("%q: %q is empty, or has white space around it", english, text)
+			}
+		}
+	}
+}
+
+// englishText finds texts of several words.
+var englishText = regexp.MustCompile(`\pL[,;:.)"]* +[("]*[\pL%]|% ?[sdq].* \pL|\pL.* %`)
+
+// fold is the value of an expression of literal texts.
+func fold(e ast.Expr) (string, bool) {
+	switch x := e.(type) {
+	case *ast.BasicLit:
+		if x.Kind == token.STRING {
+			s, err := strconv.Unquote(x.Value)
+			return s, err == nil
+		}
+	case *ast.ParenExpr:
+		return fold(x.X)
+	case *ast.BinaryExpr:
+		a, ok := fold(x.X)
+		b, ok2 := fold(x.Y)
+		return a + b, x.Op == token.ADD && ok && ok2
+	}
+	return "", false
+}
+
+// texts calls f with the texts of a file that a person reads.
+func texts(file *ast.File, all bool, f func(token.Pos, string)) {
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch x := n.(type) {
+		case *ast.ImportSpec:
+			return false
+		case *ast.Field:
+			return x.Tag == nil
+		case *ast.KeyValueExpr:
+			if key, ok := x.Key.(*ast.Ident); ok &&
+				slices.Contains([]string{"Use", "Example", "magic", "Help"}, key.Name) {
+				return false
+			}
+		case *ast.CallExpr:
+			s, ok := x.Fun.(*ast.SelectorExpr)
+			if !ok {
+				break
+			}
+			if of, ok := s.X.(*ast.Ident); ok && of.Name == "strings" && s.Sel.Name != "Join" {
+				return false // a part of a text that is looked for
+			}
+			switch s.Sel.Name {
+			case "Msg", "Msgf", "MustCompile", "NewReplacer":
+				return false
+			case "Text", "Sprintf", "Plural", "Sentence":
+				if of, ok := s.X.(*ast.Ident); ok && of.Name == "fmt" {
+					break
+				}
+				for _, a := range x.Args { // one word may be a text, too
+					if text, ok := fold(a); ok && strings.ToLower(text) != strings.ToUpper(text) {
+						f(a.Pos(), text)
+					}
+				}
+			}
+		case ast.Expr:
+			if !all {
+				break
+			}
+			parts := pieces(x)
+			for _, s := range parts {
+				if englishText.MatchString(s) {
+					f(x.Pos(), s)
+				}
+			}
+			return len(parts) == 0
+		}
+		return true
+	})
+}
+
+// pieces are the literal texts of an expression, those that follow each other in one.
+func pieces(e ast.Expr) (list []string) {
+	var add func(e ast.Expr)
+	last := ""
+	end := func() {
+		if last != "" {
+			list = append(list, last)
+		}
+		last = ""
+	}
+	add = func(e ast.Expr) {
+		if b, ok := e.(*ast.BinaryExpr); ok && b.Op == token.ADD {
+			add(b.X)
+			add(b.Y)
+		} else if s, ok := fold(e); ok {
+			last += s
+		} else {
+			end()
+		}
+	}
+	add(e)
+	end()
+	return list
+}
+
+// noText are texts that no person reads as a sentence: commands, names, values, settings.
+var noText = regexp.MustCompile(`^(sudo |spamsensor |tcpdump |go |text/|\{|- \w+: |  +- |#|\w+: %s$|0spam|GET|HTTP|` +
+	`AES|MTU|SHA|RouterOS|VLAN|up promisc|promisc on|lro off|systemctl|%[sd] \w?bit/s|SQLite|TRSNIFF|--home|@media|<|var\(|` +
+	`\(systemctl|[a-z]+ (ID|IP|DIALECT)|[-\w.\[\]%]+: (%s: )?%w$)`)
+
+var (
+	verb = regexp.MustCompile(`%[-+# 0]*\d*(?:\.\d+)?(?:\[(\d+)\])?([a-zA-Z])`)
+	word = regexp.MustCompile(`\pL{2}`)
+)
+
+// frenchExceptions are texts without a translation, with the reason.
+var frenchExceptions = map[string]string{
+	"different mail": "the noun follows, and both have their translation with their plural",
+}
+
+// translated reports whether a text has a translation: as it is, or by its lines, or without the
+// punctuation that joins it to another text.
+func translated(all map[string]*gotext.Translation, s string) bool {
+	key := strings.TrimSpace(s)
+	if all[key] != nil || frenchExceptions[key] != "" || noText.MatchString(key) || !word.MatchString(verb.ReplaceAllString(key, "")) {
+		return true
+	}
+	if lines := strings.Split(key, "\n"); len(lines) > 1 {
+		for _, l := range lines {
+			if !translated(all, l) {
+				return false
+			}
+		}
+		return true
+	}
+	bare := strings.TrimSuffix(strings.TrimLeft(key, ";:,. "), ":")
+	return all[bare] != nil || all[bare+" %s"] != nil || all[bare+": %s"] != nil
+}
+
+// waits reports whether the translation of a command has not come yet.
+func waits(name string) bool {
+	_, err := os.Stat("lang/fr/playbook.po")
+	return err != nil && (strings.HasPrefix(name, "playbook") || name == "verify")
+}
+
+// TestFrenchTexts walks the texts of the program, and names those without a translation.
+func TestFrenchTexts(t *testing.T) {
+	all := frenchTexts(t)
+	seen := 0
+	for _, dir := range slices.Concat(frenchPackages, printed) {
+		names, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil || len(names) == 0 {
+			continue // the package is not there
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, "_test.go") || inEnglish[name] != "" || waits(name) {
+				continue
+			}
+			set := token.NewFileSet()
+			file, err := parser.ParseFile(set, name, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts(file, !slices.Contains(printed, dir), func(at token.Pos, text string) {
+				seen++
+				if !translated(all, text) {
+					t.Errorf("%s: no French: %q", set.Position(at), text)
+				}
+			})
+		}
+	}
+	if seen < 1000 {
+		t.Errorf("%d texts were found", seen)
+	}
+	for name := range inEnglish {
+		if _, err := os.Stat(name); err != nil {
+			t.Errorf("inEnglish: %v", err)
+		}
+	}
+}
+
+// english finds words that a French text does not have; quotations are left out before.
+var (
+	english   = regexp.MustCompile(`(?i)(?:^|[ (])(the|is|are|was|were|and|with|from|this|it|its|of|not|for|by)(?:$|[ ,.;:)])`)
+	quotation = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|« .* »|<[^>]*>`)
+)
+
+// TestFrenchSentences reads captures, and translates what their models say: no English may be left.
+func TestFrenchSentences(t *testing.T) {
+	p := lang.New(lang.French)
+	dirs := []string{"testdata"}
+	if corpus := os.Getenv("SPAMSENSOR_CORPUS"); corpus != "" && !testing.Short() {
+		dirs = append(dirs, corpus)
+	}
+	said := map[string]string{}
+	for _, dir := range dirs {
+		err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.Contains(filepath.Ext(name), ".pcap") {
+				return err
+			}
+			if info, err := d.Info(); err != nil || info.Size() > 200<<10 {
+				return err
+			}
+			for _, s := range sentencesOf(t, name) {
+				said[s] = name
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(said) < 50 {
+		t.Errorf("%d sentences", len(said))
+	}
+	for s, name := range said {
+		if text := p.Sentence(s); english.MatchString(quotation.ReplaceAllString(text, "")) {
+			t.Errorf("%s: %q becomes %q", name, s, text)
+		}
+	}
+}
+
+// sentencesOf are the sentences of the model of a capture.
+func sentencesOf(t *testing.T, capture string) (list []string) {
+	t.Helper()
+	model := filepath.Join(t.TempDir(), "model.json")
+	run(t.Context(), []string{"read", "-q", "--json", model, capture}, nil, io.Discard, io.Discard)
+	text, err := os.ReadFile(model)
+	if err != nil {
+		return nil // it is no capture
+	}
+	var m report.Model
+	if err := json.Unmarshal(text, &m); err != nil {
+		t.Fatal(capture, err)
+	}
+	list = append(append(list, m.Headline.Sentence, m.Input.Account), m.Headline.More...)
+	list = append(list, m.Hints...)
+	for _, h := range m.Health {
+		list = append(list, h.Text, h.Hint)
+	}
+	for _, w := range m.Withdrawn {
+		list = append(list, w.Title, w.Why)
+	}
+	for i := range m.Findings {
+		f := &m.Findings[i]
+		list = append(append(list, f.Title, f.What, f.Advice, f.SameMachine), f.Blind...)
+		for _, r := range f.Reasons {
+			list = append(list, r.Text)
+		}
+	}
+	return list
+}
+
+// Wrong usage is said in the language of the user, and the help of each command is, too.
+func TestFrenchUsage(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"read --lang fr", "read quoi ? indiquez"},
+		{"--lang fr frob", `commande inconnue "frob"`},
+		{"read --lang fr --frob", "option inconnue : --frob"},
+		{"read --lang fr /nix", "impossible de lire /nix : il n'y a pas de tel fichier"},
+		{"run -T --lang fr --set foo=3", `il n'y a pas de réglage "foo" ici`},
+		{"read --lang de testdata/bot.pcap", "--lang de: want en or fr"},
+	} {
+		var errs strings.Builder
+		code := run(t.Context(), strings.Fields(c.args), nil, io.Discard, &errs)
+		if said := strings.ReplaceAll(errs.String(), "\u00a0", " "); code != exitUsage ||
+			!strings.Contains(said, c.want) {
+			t.Errorf("%s: %d %s", c.args, code, said)
+		}
+	}
+	for _, command := range commandNames() {
+		if waits(command) {
+			continue
+		}
+		var help strings.Builder
+		args := append(strings.Fields(command), "--help", "--lang", "fr")
+		if code := run(t.Context(), args, nil, &help, io.Discard); code != exitOK {
+			t.Errorf("%v: exit code %d", args, code)
+		}
+		text, _, _ := strings.Cut(help.String(), "Exemples\u00a0:")
+		_, options, _ := strings.Cut(help.String(), "Options\u00a0:")
+		if m := english.FindString(text + options); m != "" {
+			t.Errorf("%v: %q in the help:\n%s", args, m, help.String())
+		}
+	}
+	t.Setenv("LANG", "fr_FR.UTF-8")
+	var help strings.Builder
+	run(t.Context(), []string{"--help"}, nil, &help, io.Discard)
+	if !strings.Contains(help.String(), "Commandes") {
+		t.Errorf("LANG says nothing:\n%s", help.String())
+	}
+	t.Setenv("LC_ALL", "C")
+	help.Reset()
+	run(t.Context(), []string{"--help"}, nil, &help, io.Discard)
+	if !strings.Contains(help.String(), "Available Commands") {
+		t.Errorf("LC_ALL says nothing:\n%s", help.String())
+	}
+}
