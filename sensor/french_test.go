@@ -313,7 +313,7 @@ func TestFrenchSentences(t *testing.T) {
 			if err != nil || d.IsDir() || !strings.Contains(filepath.Ext(name), ".pcap") {
 				return err
 			}
-			if info, err := d.Info(); err != nil || info.Size() > 200<<10 {
+			if info, err := d.Info(); err != nil || info.Size() > 64<<10 {
 				return err
 			}
 			for _, s := range sentencesOf(t, name) {
