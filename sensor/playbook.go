@@ -29,8 +29,8 @@ func (a *app) playbookCommand() *cobra.Command {
 		func(ctx context.Context, g status.Getter, o *askOptions, args []string) error {
 			return a.printPlaybook(ctx, g, o, args[0], system)
 		})
-	c.Flags().StringVar(&system, "os", "", "commands for this `system` of the machine only: "+
-		strings.Join(playbook.Systems, ", ")+" (default: all)")
+	c.Flags().StringVar(&system, "os", "", fmt.Sprintf("commands for this `system` of the "+
+		"machine only: %s (default: all)", strings.Join(playbook.Systems, ", ")))
 	return c
 }
 
