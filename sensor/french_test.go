@@ -230,7 +230,8 @@ var (
 
 // frenchExceptions are texts without a translation, with the reason.
 var frenchExceptions = map[string]string{
-	"different mail": "the noun follows, and both have their translation with their plural",
+	"different mail":                      "the noun follows, and both have their translation with their plural",
+	"\". Your public address seems to be": "a part of a reason that is looked for",
 }
 
 // translated reports whether a text has a translation: as it is, or by its lines, or without the
@@ -319,7 +320,7 @@ func TestFrenchSentences(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(said) < 50 {
+	if len(said) < 30 {
 		t.Errorf("%d sentences", len(said))
 	}
 	for s, name := range said {
