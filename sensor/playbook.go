@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -57,6 +58,11 @@ func (a *app) printPlaybook(ctx context.Context, g status.Getter, o *askOptions,
 		return err
 	}
 	f := playbook.Find(&m, name)
+	var line json.RawMessage
+	if f == nil && g.Get(ctx, "findings/"+url.PathEscape(name), &line) == nil {
+		return exit(exitUsage, fmt.Errorf("the finding %s does not stand any more: it was "+
+			"withdrawn, or another one replaces it", printable(name)))
+	}
 	if f == nil {
 		return exit(exitUsage, fmt.Errorf("there is no finding %s (spamsensor findings lists "+
 			"them)", printable(name)))

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"spamsensor/sensor/verdict"
 )
 
 // The steps for a machine that sends.
@@ -22,6 +24,10 @@ func (b *builder) contain() {
 		"still find it. If you cannot change the firewall, pull its cable or shut its switch " +
 		"port.")
 	switch {
+	case b.shared():
+		why = p.Text("This may be the address of a router, or your public one: then these lines " +
+			"cut off the mail of all machines behind it. Use the address of the machine that " +
+			"you found.")
 	case b.blocked():
 		why = p.Text("Your firewall already keeps its mail from leaving: leave it so. These " +
 			"lines are for a second way out.")
@@ -30,7 +36,7 @@ func (b *builder) contain() {
 			"the account or program that sends. If it is a PC, these lines stop its mail.")
 	}
 	b.step(p.Text("Stop its mail at the firewall"), why+" "+p.Text("The rules of spamsensor "+
-		"replace the first line for good: port 25 for your mail servers only."), commands...)
+		"replace such lines for good: port 25 for your mail servers only."), commands...)
 }
 
 // block is a rule that drops the mail of an address on a Linux router; see iptables-extensions(8).
@@ -94,11 +100,20 @@ func (b *builder) identify() {
 		"switch its port off; PORT is what the table shows.")), commands...)
 }
 
+// shared reports whether several machines may use the address.
+func (b *builder) shared() bool {
+	switch b.f.Class {
+	case verdict.Spambot, verdict.Scanner, verdict.NotSMTP:
+	default:
+		return false
+	}
+	return b.f.Role == "nat" || !b.f.OnLink && !b.ip.IsPrivate() && !b.serves()
+}
+
 // behind finds the machine behind a router, or behind a server that others send through.
 func (b *builder) behind() {
 	p := b.p
-	public := !b.f.OnLink && !b.ip.IsPrivate()
-	if b.f.Role != "nat" && !public && !b.has("hop_limits") {
+	if !b.shared() {
 		return
 	}
 	ports := b.ports()

@@ -87,6 +87,9 @@ func New(m *report.Model, f *report.Finding, o Options) *Playbook {
 	if f.Class == verdict.Spambot && b.suspect() {
 		steps = suspectSteps
 	}
+	if b.shared() { // whoever cuts off a router cuts off all behind it
+		b.behind()
+	}
 	for _, add := range steps {
 		add(b)
 	}
@@ -120,8 +123,8 @@ type builder struct {
 
 // byClass are the steps of each class, in their order.
 var byClass = [verdict.Classes][]func(*builder){
-	verdict.Spambot: {(*builder).contain, (*builder).identify, (*builder).behind,
-		(*builder).program, (*builder).account, (*builder).clean, (*builder).passwords,
+	verdict.Spambot: {(*builder).contain, (*builder).identify, (*builder).program,
+		(*builder).account, (*builder).clean, (*builder).passwords,
 		(*builder).ownQueue, (*builder).quiet, (*builder).delist, (*builder).tell},
 	verdict.DirectSMTP: {(*builder).purpose, (*builder).declare, (*builder).program,
 		(*builder).keepIn, (*builder).quiet},
@@ -146,7 +149,7 @@ var byClass = [verdict.Classes][]func(*builder){
 }
 
 // suspectSteps are those for a host of which it is not sure that it sends spam: people ask first.
-var suspectSteps = []func(*builder){(*builder).identify, (*builder).purpose, (*builder).behind,
+var suspectSteps = []func(*builder){(*builder).identify, (*builder).purpose,
 	(*builder).program, (*builder).contain, (*builder).clean, (*builder).passwords,
 	(*builder).quiet}
 

@@ -272,3 +272,18 @@ Nov 30 14:00:04 mail postfix/smtpd[12]: 4F3A21C3: client=unknown[110.20.4.3]
 		t.Errorf("%v %q", err, out)
 	}
 }
+
+// TestShared checks that the machine behind a router is looked for before anything is cut off.
+func TestShared(t *testing.T) {
+	m := sample()
+	f := &m.Findings[verdict.Spambot]
+	f.IP, f.OnLink = netip.MustParseAddr("203.0.113.162"), false
+	steps := New(m, f, Options{}).Steps
+	if !strings.HasPrefix(steps[0].Title, "If it is a router") || !strings.Contains(steps[1].Why, "cut off the mail of all machines") {
+		t.Errorf("%+v", steps[:2])
+	}
+	f.OnLink = true
+	if steps = New(m, f, Options{}).Steps; steps[0].Title != "Stop its mail at the firewall" {
+		t.Errorf("%+v", steps[0])
+	}
+}
