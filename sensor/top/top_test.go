@@ -664,3 +664,20 @@ func TestTranslated(t *testing.T) {
 		}
 	}
 }
+
+// TestCut: a text is cut to columns, not to characters, and says that it was.
+func TestCut(t *testing.T) {
+	for _, c := range []struct {
+		text      string
+		n         int
+		cut, more string
+	}{{"abc", 3, "abc", "ab…"}, {"abcd", 3, "ab…", "ab…"}, {"abc", 5, "abc", "abc …"}, {"日本語", 6, "日本語", "日本…"},
+		{"日本語", 5, "日本…", "日本…"}, {"日本語", 4, "日…", "日…"}, {"", 3, "", " …"}, {"e\u0301e\u0301e\u0301", 2, "e\u0301…", "e\u0301…"}} {
+		if got := cut(c.text, c.n); got != c.cut || width(got) > c.n {
+			t.Errorf("cut(%q, %d) = %q, want %q", c.text, c.n, got, c.cut)
+		}
+		if got := ellipsis(c.text, c.n); got != c.more || width(got) > c.n {
+			t.Errorf("ellipsis(%q, %d) = %q, want %q", c.text, c.n, got, c.more)
+		}
+	}
+}
