@@ -105,7 +105,7 @@ func (r *Renderer) Report(w io.Writer, m *report.Model, o Options) error {
 
 // Section writes a section:
 //
-//	headline, contents, findings, pictures, servers, hosts, limits, about   of a View
+//	headline, contents, findings, pictures, servers, hosts, sessions, limits, about   of a View
 //	finding, facts, advice, proof   of a Card
 //	host, hostfacts   of a HostView
 //	server    of a ServerView
