@@ -238,7 +238,7 @@ func TestSlowViewer(t *testing.T) {
 	defer server.Close()
 	stop := make(chan struct{})
 	defer close(stop)
-	go changing(f, 20, 500, stop)
+	go changing(f, 5, 50, stop)
 	c, err := net.Dial("unix", path)
 	if err != nil {
 		t.Fatal(err)
@@ -254,7 +254,7 @@ func TestSlowViewer(t *testing.T) {
 		}
 		return -1
 	}
-	for range 200 {
+	for range 600 {
 		time.Sleep(100 * time.Millisecond)
 		if count("live_slow_total") == 1 && count("live_viewers") == 0 {
 			return

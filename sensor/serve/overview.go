@@ -160,20 +160,23 @@ func (s *Sheet) Spans() (list []Link) {
 	return list
 }
 
-// Course is the model as the pictures show it: no longer than the period that was chosen.
-func (s *Sheet) Course() *html.View {
+// Course is the model as the pictures show it.
+func (s *Sheet) Course() *html.View { return s.renderer.View(s.course(), s.options()) }
+
+// course is the model of no longer than the period that was chosen.
+func (s *Sheet) course() *report.Model {
 	m := *s.Model
 	width := report.Time(spans[cmp.Or(s.span, defaultSpan)])
 	from := max(m.Period.First, m.Period.Last-width)
 	m.Period.First = from
 	m.Activity.Minutes = cut(&m.Activity.Minutes, from, m.Period.Last)
 	m.Activity.Hours = cut(&m.Activity.Hours, from, m.Period.Last)
-	return s.renderer.View(&m, s.options())
+	return &m
 }
 
 // Quiet reports whether there was no attempt in the period of the picture.
 func (s *Sheet) Quiet() bool {
-	m := s.Course()
+	m := s.course()
 	for _, x := range []*report.Stack{&m.Activity.Minutes, &m.Activity.Hours} {
 		for _, list := range [][]uint32{x.Servers, x.Flagged, x.Others, x.Rest} {
 			for _, n := range list {

@@ -34,6 +34,7 @@ type pages struct {
 	mu    sync.Mutex
 	of    *view // whose pages are kept
 	drawn map[question][]Section
+	old   map[question][]Section // of the view before, if it has the same model
 }
 
 func newPages(cfg *Config, w *watch) *pages {
@@ -131,6 +132,10 @@ func (p *pages) sections(q question, v *view) ([]Section, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.of != v {
+		p.old = nil
+		if p.of != nil && p.of.model == v.model {
+			p.old = p.drawn
+		}
 		p.of, p.drawn = v, map[question][]Section{}
 	}
 	if list := p.drawn[q]; list != nil {
@@ -138,17 +143,25 @@ func (p *pages) sections(q question, v *view) ([]Section, error) {
 	}
 	s := p.sheet(q, v)
 	s.detail = d
-	list, err := p.fresh(s)
+	list, err := p.fresh(s, p.old[q])
 	if err == nil && len(p.drawn) < maxDrawn {
 		p.drawn[q] = list
 	}
 	return list, err
 }
 
-// fresh draws the sections of a page.
-func (p *pages) fresh(s *Sheet) ([]Section, error) {
+// restless are the sections that show more than the model.
+var restless = map[string]bool{"state": true, "machine": true, "mirror": true, "settings": true}
+
+// fresh draws the sections of a page. What shows nothing but the model is taken from old, the
+// sections of the same page with the same model.
+func (p *pages) fresh(s *Sheet, old []Section) ([]Section, error) {
 	var list []Section
-	for _, name := range kinds[s.kind] {
+	for i, name := range kinds[s.kind] {
+		if old != nil && !restless[name] {
+			list = append(list, old[i])
+			continue
+		}
 		var b bytes.Buffer
 		if err := p.draw[s.lang].Section(&b, "page-"+name, s); err != nil {
 			return nil, err

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -200,4 +201,42 @@ func resident(t *testing.T, pid int) int {
 	_, after, _ := strings.Cut(string(b), "VmRSS:")
 	n, _ := strconv.Atoi(strings.Fields(after)[0])
 	return n
+}
+
+// TestRedrawn: with the same model only what shows the state of the sensor is drawn again.
+func TestRedrawn(t *testing.T) {
+	p := newPages(&Config{}, &watch{asker: &asker{now: time.Now}})
+	m, q := newModel(2, 10), question{kind: "overview", lang: "en"}
+	draw := func(problem string, m *report.Model) (page string, hashes []string) {
+		x := newFake().state
+		x.Health = []status.Health{{Text: problem}}
+		list, err := p.sections(q, &view{now: &snapshot{status: x}, model: m})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range list {
+			page, hashes = page+string(s.HTML), append(hashes, s.Hash)
+		}
+		return page, hashes
+	}
+	_, first := draw("one", m)
+	m.Findings[0].What = "changed in its place, which nobody does"
+	page, second := draw("two", m)
+	if first[0] == second[0] || !slices.Equal(first[1:], second[1:]) || strings.Contains(page, "changed in its place") {
+		t.Errorf("%v, then %v", first, second)
+	}
+	if page, third := draw("two", newModel(3, 10)); third[0] != second[0] || slices.Equal(third[1:], second[1:]) || !strings.Contains(page, "10.1.0.2") {
+		t.Errorf("a new model: %v, then %v", second, third)
+	}
+}
+
+// BenchmarkOverview draws the overview of a big network, as for the first who looks.
+func BenchmarkOverview(b *testing.B) {
+	p := newPages(&Config{}, &watch{asker: &asker{now: time.Now}})
+	v := &view{now: &snapshot{status: newFake().state}, model: newModel(20, 5000)}
+	for b.Loop() {
+		if _, err := p.fresh(p.sheet(question{kind: "overview", lang: "fr"}, v), nil); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
