@@ -54,7 +54,7 @@ func (e *evidence) of(r *row) []line {
 	return e.lines
 }
 
-// field writes a text behind its name.
+// field writes a text behind its name, which is English here.
 func (e *evidence) field(name, s string) {
 	e.lines = append(e.lines, wrap(span{e.lang.Text(name), bold}, e.margin, s, e.width)...)
 }
