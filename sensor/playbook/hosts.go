@@ -133,7 +133,7 @@ func (b *builder) behind() {
 func (b *builder) program() {
 	p := b.p
 	why := p.Text("Look while it sends. PID is the number that the first lines show.")
-	if b.over() {
+	if b.f.Over {
 		why = p.Text("It was quiet at the end, so the first lines may show nothing: the logs of " +
 			"that time and what starts by itself show more. PID is the number of the process.")
 	}

@@ -200,9 +200,6 @@ func (b *builder) suspect() bool {
 	return ok && l < verdict.Likely
 }
 
-// over reports whether there was no sign of the finding in the last day.
-func (b *builder) over() bool { return b.f.Over }
-
 // addresses are those of the machine, that of the finding first.
 func (b *builder) addresses() []netip.Addr {
 	list := []netip.Addr{b.ip}
