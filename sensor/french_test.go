@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/leonelquinteros/gotext"
 
@@ -115,7 +116,8 @@ func TestFrenchFormats(t *testing.T) {
 			if space.MatchString(text) {
 				t.Errorf("%q: a space before : ; ? ! is U+00A0", text)
 			}
-			if text == "" || text != strings.Trim(text, " \n\t") {
+			if text == "" || english == strings.TrimSpace(english) &&
+				text != strings.Trim(text, " \n\t") {
 				t.Errorf("%q: %q is empty, or has white space around it", english, text)
 			}
 		}
@@ -359,6 +361,63 @@ func sentencesOf(t *testing.T, capture string) (list []string) {
 		}
 	}
 	return list
+}
+
+// The French README has the commands, options, links and figures of the English one, and its finding is
+// an excerpt of a report.
+func TestFrenchREADME(t *testing.T) {
+	names := []string{"../README.md", "../README.fr.md"}
+	for what, find := range map[string]*regexp.Regexp{
+		"commands": regexp.MustCompile("(?m)(?:^(?:sudo )?|`(?:sudo )?|\\| )spamsensor [a-z]+"),
+		"options":  regexp.MustCompile("(?:`|[a-z] )(--[a-z-]+)"),
+		"links":    regexp.MustCompile(`\]\(([^)]+)\)`),
+		"figures":  regexp.MustCompile(`\d[\d.,]*\d|\d`),
+		"names":    regexp.MustCompile("`[a-z_]+`"),
+	} {
+		var lists [2][]string
+		for i, name := range names {
+			text := strings.ReplaceAll(readText(t, name), "--lang fr ", "")
+			text = strings.NewReplacer("[Français](README.fr.md)", "", "[English](README.md)", "", "`--lang`", "").Replace(text)
+			if what == "figures" { // those of the table
+				_, text, _ = strings.Cut(text, "\n|---|---|\n")
+				text, _, _ = strings.Cut(text, "\n\n")
+			}
+			if what != "links" && what != "names" {
+				text = regexp.MustCompile(`(?m)^ .*$`).ReplaceAllString(text, "")
+			}
+			lists[i] = find.FindAllString(text, -1)
+			if what == "commands" {
+				lists[i] = slices.DeleteFunc(lists[i], func(s string) bool {
+					return !slices.Contains(commandNames(), s[strings.LastIndex(s, " ")+1:])
+				})
+			}
+			slices.Sort(lists[i])
+			if what != "figures" {
+				lists[i] = slices.Compact(lists[i])
+			}
+			if len(lists[i]) < 3 {
+				t.Errorf("%s: %d %s", name, len(lists[i]), what)
+			}
+		}
+		if !slices.Equal(lists[0], lists[1]) {
+			t.Errorf("%s: %q, in French %q", what, lists[0], lists[1])
+		}
+	}
+	_, excerpt, _ := strings.Cut(readText(t, names[1]), "read sensor/testdata/bot.pcap\n")
+	excerpt, _, _ = strings.Cut(excerpt, "\n```")
+	local := time.Local
+	time.Local = time.UTC
+	defer func() { time.Local = local }()
+	var rest strings.Builder
+	run(t.Context(), []string{"read", "--lang", "fr", "testdata/bot.pcap"}, nil, &rest, io.Discard)
+	if excerpt == "" || rest.Len() == 0 {
+		t.Fatal("no excerpt, or no report")
+	}
+	for l := range strings.Lines(excerpt + "\n") {
+		if !strings.Contains(rest.String(), l) {
+			t.Errorf("the report has no such line: %q", l)
+		}
+	}
 }
 
 // Wrong usage is said in the language of the user, and the help of each command is, too.

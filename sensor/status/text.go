@@ -59,12 +59,12 @@ func (t *Text) wrapped(label, s string) {
 	if width < 40 {
 		width = 100
 	}
-	lines := strings.Split(text.WrapSoft(s, width-margin), "\n")
+	lines := strings.Split(text.WrapSoft(hold(s), width-margin), "\n")
 	for i, l := range lines {
 		if i > 0 {
 			label = ""
 		}
-		t.labelled(label, strings.TrimRight(l, " "))
+		t.labelled(label, release(strings.TrimRight(l, " ")))
 	}
 }
 
@@ -409,3 +409,8 @@ func (t *Text) printFindingsOf(lines []json.RawMessage) {
 		}
 	}
 }
+
+// hold keeps spaces that must not be broken from the wrapping of lines, which takes them for
+// others; release gives them back.
+func hold(s string) string    { return strings.ReplaceAll(s, "\u00a0", "\ue000") }
+func release(s string) string { return strings.ReplaceAll(s, "\ue000", "\u00a0") }
