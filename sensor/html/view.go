@@ -62,6 +62,8 @@ type Card struct {
 	End    report.Time // of the input
 	Full   bool        // it is shown in full on the same page
 	Drawn  bool        // it has pictures of its own
+	// Level is the level of its headings where it has a page of its own; zero elsewhere.
+	Level int
 }
 
 // HostView is a host as it is shown.
@@ -149,7 +151,7 @@ func (v *View) Card(id string) *Card {
 	for i := range v.Findings {
 		if v.Findings[i].ID == id {
 			return &Card{base: v.base, Finding: &v.Findings[i], Number: i + 1,
-				End: v.Period.Last, Full: true, Drawn: true}
+				End: v.Period.Last, Full: true, Drawn: true, Level: 2}
 		}
 	}
 	return nil
