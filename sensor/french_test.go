@@ -420,7 +420,8 @@ func TestFrenchREADME(t *testing.T) {
 	}
 }
 
-// Wrong usage is said in the language of the user, and the help of each command is, too.
+// Wrong usage is said in the language of the user, as the help of each command is. The locale is that of
+// LC_ALL before that of LANG.
 func TestFrenchUsage(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"read --lang fr", "read quoi ? indiquez"},
