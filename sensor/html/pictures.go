@@ -25,7 +25,7 @@ func (v *View) Attempts() template.HTML {
 	}
 	d := picture.AttemptsData{ID: "attempts", Zone: v.zone, Start: v.at(s.Start),
 		Width: time.Duration(s.Width) * time.Second, Servers: s.Servers, Others: s.Others,
-		Flagged: s.Flagged, Rest: s.Rest}
+		Flagged: s.Flagged, Rest: s.Rest, Outside: s.Outside}
 	for i := range v.Findings {
 		if f := &v.Findings[i]; f.Severity != "info" {
 			d.Marks = append(d.Marks, picture.Mark{At: v.at(f.Decided.At),
@@ -65,7 +65,7 @@ func (v *View) HostsPicture() template.HTML {
 		}
 	}
 	if d.Threshold > 0 {
-		d.ThresholdLabel = v.lang.Sprintf("%d networks in an hour",
+		d.ThresholdLabel = v.lang.Sprintf("%d networks in an hour, usual only for a mail server",
 			int(d.Threshold))
 	}
 	return picture.Hosts(v.lang, d)
@@ -122,11 +122,16 @@ func (c *Card) HoursPicture() template.HTML { return c.Machine().HoursPicture() 
 func (c *Card) LifePicture() template.HTML {
 	d := picture.LifeData{ID: fmt.Sprintf("life-%d", c.Number), Zone: c.zone,
 		Name: c.IP.String() + " " + c.lang.Sentence(c.Title), To: c.at(c.End)}
+	level := ""
 	for i, s := range c.Story {
 		if i == len(c.Story)-1 && i > 0 && (c.CloseReason == "end_of_input" ||
 			c.CloseReason == "shutdown") {
 			break // nothing happened to the finding: the observation ended
 		}
+		if s.Action == "updated" && s.Level == level {
+			continue // it was confirmed by more of the same
+		}
+		level = s.Level
 		d.Steps = append(d.Steps, picture.Step{At: c.at(s.At), Action: s.Action, Level: s.Level})
 	}
 	for _, p := range c.Periods {

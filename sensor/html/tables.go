@@ -107,18 +107,13 @@ func (v *View) LeftText() string {
 // Local reports whether the times are not in UTC, as those of events are.
 func (v *View) Local() bool { return v.ZoneName(v.Period.Last) != "UTC" }
 
-// Shortened reports whether an address is shown without its local part.
-func (v *View) Shortened() bool {
-	for _, c := range v.Cards {
-		for i := range c.Proof {
-			for _, from := range c.Proof[i].MailFrom {
-				if strings.HasPrefix(from, "...@") {
-					return true
-				}
-			}
-		}
-	}
-	return false
+// Shortened reports whether a sender is shown without its local part.
+func (c *Card) Shortened() bool {
+	return slices.ContainsFunc(c.Proof, func(s report.Session) bool {
+		return slices.ContainsFunc(s.MailFrom, func(from string) bool {
+			return strings.HasPrefix(from, "...@")
+		})
+	})
 }
 
 // Size is the size of the input.
@@ -135,6 +130,9 @@ func (s *ServerView) Relaying() string { return s.words.Relaying(&s.Relay) }
 
 // UsualText is the usual number of messages in an hour.
 func (s *ServerView) UsualText() string {
+	if s.Hidden() {
+		return "–"
+	}
 	if s.Usual == nil {
 		return s.lang.Text("learning")
 	}

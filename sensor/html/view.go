@@ -258,6 +258,9 @@ func (c *Card) IsServer() bool { return c.Class >= verdict.OpenRelay }
 // IsInfo reports whether the finding is for information only.
 func (c *Card) IsInfo() bool { return c.Severity == verdict.Info.String() }
 
+// IsBot reports whether this is the first finding and names a spambot: then the word is explained.
+func (c *Card) IsBot() bool { return c.Class == verdict.Spambot && c.Number == 1 }
+
 // HasLink reports whether the finding is told in full anywhere.
 func (c *Card) HasLink() bool { return c.Full || c.links }
 

@@ -20,9 +20,9 @@ type AttemptsData struct {
 	Start time.Time
 	Width time.Duration
 	// A count for each interval. Rest are hosts beyond the bound of those that are counted one by
-	// one; they are drawn with the others.
-	Servers, Others, Flagged, Rest []uint32
-	Marks                          []Mark
+	// one, and Outside hosts of other networks; both are drawn with the others.
+	Servers, Others, Flagged, Rest, Outside []uint32
+	Marks                                   []Mark
 }
 
 // Mark is something that happened. Label is short: an address and a class.
@@ -39,7 +39,10 @@ const (
 )
 
 // column is a bar of a picture: the sum of some intervals.
-type column struct{ servers, others, flagged float64 }
+type column struct {
+	servers, others, flagged float64
+	outside                  float64 // of the others
+}
 
 func (c column) sum() float64 { return c.servers + c.others + c.flagged }
 
@@ -52,8 +55,11 @@ func (c column) says(p *lang.Printer) string {
 	if c.servers > 0 {
 		list = append(list, p.Sprintf("%s by declared mail servers", count(p, c.servers)))
 	}
-	if c.others > 0 {
-		list = append(list, p.Sprintf("%s by other hosts", count(p, c.others)))
+	if c.others > c.outside {
+		list = append(list, p.Sprintf("%s by other hosts", count(p, c.others-c.outside)))
+	}
+	if c.outside > 0 {
+		list = append(list, p.Sprintf("%s by hosts of other networks", count(p, c.outside)))
 	}
 	return strings.Join(list, ", ")
 }
@@ -62,7 +68,7 @@ func (c column) says(p *lang.Printer) string {
 func Attempts(p *lang.Printer, d AttemptsData) template.HTML {
 	zone, id := location(d.Zone), prefix(d.ID)
 	title := p.Text("Attempts over time")
-	n := max(len(d.Servers), len(d.Others), len(d.Flagged), len(d.Rest))
+	n := max(len(d.Servers), len(d.Others), len(d.Flagged), len(d.Rest), len(d.Outside))
 	all := d.merge(0, n, max(1, n))
 	if n == 0 || d.Width <= 0 || all[0].sum() == 0 {
 		return empty(id, title, p.Text("No host opened a connection to a mail port."))
@@ -151,7 +157,8 @@ func (d *AttemptsData) merge(lead, n, each int) []column {
 		c := &list[(lead+i)/each]
 		c.servers += at(d.Servers, i)
 		c.flagged += at(d.Flagged, i)
-		c.others += at(d.Others, i) + at(d.Rest, i)
+		c.outside += at(d.Outside, i)
+		c.others += at(d.Others, i) + at(d.Rest, i) + at(d.Outside, i)
 	}
 	return list
 }

@@ -36,7 +36,10 @@ type Cause struct {
 	N    uint64
 }
 
-const maxCauses = 8
+const (
+	maxCauses  = 8
+	fewReplies = 10 // of which a share says nothing
+)
 
 // replyClasses are the classes of replies in the style sheet.
 var replyClasses = [...]string{"accepted", "deferred", "rejected", "recipients"}
@@ -47,8 +50,8 @@ func Replies(p *lang.Printer, d RepliesData) template.HTML {
 	v := &repliesView{}
 	f := &figure{ID: id, Title: title, Class: "flat",
 		Unit: p.Text("share of the replies of each kind of host")}
-	texts := [...]string{p.Text("Accepted"), p.Text("Deferred"), p.Text("Rejected"),
-		p.Text("Recipients rejected")}
+	texts := [...]string{p.Text("Messages accepted"), p.Text("Told to try again later"),
+		p.Text("Other commands refused"), p.Text("Recipients refused")}
 	f.Table.Heads = []head{{p.Text("Replies to"), true}}
 	for i, class := range replyClasses {
 		f.Fills = append(f.Fills, fillOf(id, class))
@@ -134,8 +137,11 @@ func (v *repliesView) group(p *lang.Printer, f *figure, g *ReplyGroup, y int) {
 	if f.Says != "" {
 		f.Says += " "
 	}
-	f.Says += colon(p, names[g.Kind], p.Sprintf("%.0f %% accepted of %s.",
-		100*float64(g.Accepted)/float64(g.sum()), x.Sum))
+	says := p.Sprintf("%s, too few for a share.", x.Sum)
+	if g.sum() >= fewReplies {
+		says = p.Sprintf("%.0f %% accepted of %s.", 100*float64(g.Accepted)/float64(g.sum()), x.Sum)
+	}
+	f.Says += colon(p, names[g.Kind], says)
 }
 
 // causes draws the causes of refusals, and returns the height.
@@ -145,7 +151,7 @@ func (v *repliesView) causes(p *lang.Printer, f *figure, list []Cause, y int) in
 		return 0
 	}
 	slices.SortStableFunc(list, func(a, b Cause) int { return cmp.Compare(b.N, a.N) })
-	v.Heading, v.HeadingY = p.Text("Why, in the words of the servers"), y+10
+	v.Heading, v.HeadingY = p.Text("Named in refusals, and how often"), y+10
 	for i, c := range list {
 		name := clean(c.Name)
 		f.Table.Rows = append(f.Table.Rows, []string{name, "", "", p.Number(c.N), ""})

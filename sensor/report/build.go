@@ -154,7 +154,7 @@ func (r *Report) findingModel(f *finding.Finding, end int64) Finding {
 	if i := f.Ignored; i != nil {
 		x.Ignored = &Ignored{r.clean(i.Why), Time(i.Until)}
 	}
-	x.Advice = delisting(x.Advice, x.Reasons)
+	x.Advice = delisting(ordered(x.Advice, x.OnLink && x.MAC != ""), x.Reasons)
 	x.Proof = r.proof(f)
 	return x
 }

@@ -46,7 +46,7 @@ var csvColumns = []struct {
 		if len(h.Destinations) == 0 {
 			return ""
 		}
-		return target(h)
+		return new(printer).target(h)
 	}},
 }
 

@@ -173,7 +173,7 @@ func destinations(h *Host) string {
 }
 
 // target is the server that a host tries most often, for the cell of a table.
-func target(h *Host) string {
+func (p *printer) target(h *Host) string {
 	if len(h.Destinations) == 0 {
 		return "-"
 	}
@@ -183,7 +183,7 @@ func target(h *Host) string {
 		text = fmt.Sprintf("%s:%d", cut(d.Name, 60), d.Server.Port())
 	}
 	if more := len(h.Destinations) - 1; more > 0 {
-		text += fmt.Sprintf(" +%d", more)
+		text += " " + p.tr.Sprintf("and %d more", more)
 	}
 	return text
 }

@@ -47,6 +47,24 @@ func delisting(advice string, reasons []Reason) string {
 		address, list(lists))
 }
 
+// ordered is an advice with the steps that a reader takes first in front: how to find the machine,
+// and what keeps the spam in until then. mac says that its link-layer address is known.
+func ordered(advice string, mac bool) string {
+	const block = " Block outgoing port 25 for all but your mail servers."
+	end := strings.Index(advice, " is. ")
+	if !strings.HasPrefix(advice, "Find out what ") || end < 0 {
+		return advice
+	}
+	first, rest := advice[:end+len(" is.")], advice[end+len(" is."):]
+	if mac {
+		first += " Look its MAC up in the DHCP leases, and at the switch for its port."
+	}
+	if strings.Contains(rest, block) {
+		first, rest = first+block, strings.Replace(rest, block, "", 1)
+	}
+	return first + rest
+}
+
 // otherAddresses are public addresses of hosts with a finding beside that of the site.
 func otherAddresses(m *Model) (others []string) {
 	for i := range m.Findings {

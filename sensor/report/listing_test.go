@@ -57,3 +57,21 @@ func TestWell(t *testing.T) {
 		}
 	}
 }
+
+// TestOrdered checks that an advice tells first how to find the machine, and what keeps the spam in.
+func TestOrdered(t *testing.T) {
+	const rest, block = " If it is a PC, clean it.", " Block outgoing port 25 for all but your mail servers."
+	const mac = " Look its MAC up in the DHCP leases, and at the switch for its port."
+	for _, c := range []struct {
+		advice, want string
+		mac          bool
+	}{
+		{"Find out what 10.0.0.1 is." + rest + block + " Then go.", "Find out what 10.0.0.1 is." + mac + block + rest + " Then go.", true},
+		{"Find out what 10.0.0.1 is." + rest, "Find out what 10.0.0.1 is." + rest, false},
+		{"Several machines use 10.0.0.1." + block, "Several machines use 10.0.0.1." + block, true},
+	} {
+		if got := ordered(c.advice, c.mac); got != c.want {
+			t.Errorf("%s\n%s\nwant %s", c.advice, got, c.want)
+		}
+	}
+}

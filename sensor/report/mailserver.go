@@ -51,7 +51,10 @@ func (p *printer) mailServers(list []Server) {
 	for i := range rows {
 		s := &rows[i]
 		usual := p.tr.Text("learning")
-		if s.Usual != nil {
+		switch {
+		case s.Hidden():
+			usual = "-"
+		case s.Usual != nil:
 			usual = fmt.Sprintf("%.0f", *s.Usual)
 		}
 		cells = append(cells, []string{s.IP.String(), p.yes(s.Declared), p.number(s.Sent),

@@ -175,6 +175,13 @@ type Host struct {
 	Outside bool `json:"outside,omitempty"`
 }
 
+// Hidden reports whether all sessions of the host are encrypted, so that what servers accepted and
+// refused is not known.
+func (h *Host) Hidden() bool {
+	c := &h.Counts
+	return c.Sessions > 0 && c.TLSSessions >= c.Sessions && c.Messages == 0 && c.Refusals() == 0
+}
+
 // Declared reports whether the configuration names the host as a mail server.
 func (h *Host) Declared() bool { return h.Role == "mailserver" }
 
@@ -425,6 +432,9 @@ type Stack struct {
 	Flagged []uint32 `json:"flagged"` // with a finding that is more than information
 	Others  []uint32 `json:"others"`
 	Rest    []uint32 `json:"rest,omitempty"`
+	// Outside are hosts of other networks, as those that bring mail to a server of ours. They are
+	// in none of the other lists.
+	Outside []uint32 `json:"outside,omitempty"`
 }
 
 // Reply is what servers replied to a kind of host: servers, flagged, or others.

@@ -183,21 +183,29 @@ func (p *printer) table(title string, list []*Host, beyond int) {
 	}
 	p.section(fmt.Sprintf("%s (%s)", p.tr.Text(title), p.number(uint64(n))))
 	var cells [][]string
+	hidden := false
 	for _, h := range rows {
 		level := p.tr.Text(h.Level)
 		if h.Level == verdict.NoLevel.String() {
 			level = "-"
 		}
 		c := &h.Counts
+		accepted, refusals := p.number(uint64(c.Messages)), p.number(c.Refusals())
+		if h.Hidden() {
+			accepted, refusals, hidden = "-", "-", true
+		}
 		cells = append(cells, []string{h.IP.String(), p.number(uint64(c.Attempts)),
 			p.number(uint64(c.DestNets)), p.number(uint64(c.Sessions)), p.number(c.Failed()),
-			p.number(uint64(c.Messages)), p.number(c.Refusals()), level, target(h)})
+			accepted, refusals, level, p.target(h)})
 	}
 	p.columns([]column{{name: "host"}, {name: "attempts", right: true},
 		{name: "networks", right: true, drop: 2}, {name: "sessions", right: true, drop: 4},
 		{name: "failed", right: true, drop: 5}, {name: "accepted", right: true},
 		{name: "refusals", right: true, drop: 3}, {name: "level", drop: 1},
 		{name: "mostly to", cut: true, drop: 6}}, cells)
+	if hidden {
+		p.line(p.tr.Text("   -: all sessions of the host are encrypted, so that it is not known"))
+	}
 	if len(rows) <= fewHosts { // else the column must do
 		for _, h := range rows {
 			if to := destinations(h); to != "" {
@@ -230,7 +238,8 @@ func (p *printer) unjudged(m *Model) (items []string) {
 		}
 	}
 	l := &m.Limits
-	add(l.Encrypted, "encrypted sessions of your hosts: %s; their content is unknown")
+	add(l.Encrypted, "encrypted sessions of your hosts without a finding: %s; their content is "+
+		"unknown")
 	add(l.SeenClient, "sessions seen from the client's side only: %s")
 	add(l.SeenServer, "sessions seen from the server's side only: %s")
 	add(l.Gaps, "gaps, bytes that were sent but are not in the capture: %s")

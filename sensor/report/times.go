@@ -55,6 +55,10 @@ func (r *Report) addTimes(m *Model) {
 			servers[m.Hosts[i].IP] = true
 		}
 	}
+	ours := map[netip.Addr]bool{}
+	for i := range m.Hosts {
+		ours[m.Hosts[i].IP] = true
+	}
 	kind := func(s *Stack, host netip.Addr) *[]uint32 {
 		switch {
 		case !host.IsValid():
@@ -63,6 +67,8 @@ func (r *Report) addTimes(m *Model) {
 			return &s.Flagged
 		case servers[host]:
 			return &s.Servers
+		case m.Input.HomeSeen && !ours[host] && !within(m.Input.Home, host):
+			return &s.Outside
 		}
 		return &s.Others
 	}
@@ -70,6 +76,11 @@ func (r *Report) addTimes(m *Model) {
 		func(s *timeline.Series) []timeline.Bin { return s.Minutes })
 	m.Activity.Hours = r.stack(timeline.Hour, kind,
 		func(s *timeline.Series) []timeline.Bin { return s.Hours })
+}
+
+// within reports whether an address is in one of some networks.
+func within(networks []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(a) })
 }
 
 // stack adds the bins of all hosts up by kind.

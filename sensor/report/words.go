@@ -53,7 +53,7 @@ func (w Words) Target(h *Host) string {
 	if len(h.Destinations) == 0 {
 		return ""
 	}
-	return target(h)
+	return w.p.target(h)
 }
 
 // Server says of a mail server what a table does not.
