@@ -83,7 +83,7 @@ func Hosts(p *lang.Printer, d HostsData) template.HTML {
 	f := &figure{ID: id, Title: title, Height: hostsBottom + 40,
 		Unit: p.Text("attempts, by the number of servers that a host contacted"),
 		Says: d.says(p, v)}
-	v.Axis = p.Text("servers contacted")
+	v.Axis = p.Text("servers contacted in the whole period")
 	f.Body = execute("hosts", v)
 	v.keys(p, f)
 	if rest > 0 {

@@ -1,8 +1,11 @@
 package report
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
+
+	"spamsensor/sensor/timeline"
 )
 
 // TestDelisting checks that the advice names the lists and the address, and that a reply which
@@ -72,6 +75,29 @@ func TestOrdered(t *testing.T) {
 	} {
 		if got := ordered(c.advice, c.mac); got != c.want {
 			t.Errorf("%s\n%s\nwant %s", c.advice, got, c.want)
+		}
+	}
+}
+
+// TestOutside checks that the attempts of hosts of other networks are told apart from those of our
+// own, to which a judged host with an address outside the configured networks belongs.
+func TestOutside(t *testing.T) {
+	home, other, judged := netip.MustParseAddr("10.0.0.9"), netip.MustParseAddr("198.51.100.7"), netip.MustParseAddr("2001:db8::7")
+	r := New(func(uint16) string { return "x" }, func(s string) string { return s }, false)
+	r.Times(func(all func(netip.Addr, *timeline.Series), _ func(*timeline.Series)) {
+		for i, a := range []netip.Addr{home, other, judged} {
+			all(a, &timeline.Series{Minutes: []timeline.Bin{{At: 100, N: uint32(1 + i)}}})
+		}
+	})
+	for _, seen := range []bool{true, false} { // without an address of ours all are judged
+		m := &Model{Hosts: []Host{{IP: judged}}, Input: Input{HomeSeen: seen, Home: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}
+		r.addTimes(m)
+		others, outside := uint32(4), []uint32{2}
+		if !seen {
+			others, outside = 6, nil
+		}
+		if s := m.Activity.Minutes; s.Others[0] != others || !slices.Equal(s.Outside, outside) {
+			t.Errorf("home seen %t: %+v", seen, s)
 		}
 	}
 }
