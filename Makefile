@@ -3,7 +3,7 @@
 GO ?= go
 export GOFLAGS := -buildvcs=false
 
-.PHONY: install uninstall demo build test vet unit setup golden bench instructions profile servers verdicts fuzz fuzz-short reliability soak clean
+.PHONY: install uninstall demo build test vet unit setup golden bench instructions profile servers verdicts fuzz fuzz-short reliability soak pictures clean
 
 # Builds the command and analyses a recorded capture: a finding with its reasons.
 demo: build
@@ -110,6 +110,10 @@ instructions: setup
 # (needs root, tcpreplay and curl).
 soak: setup $(BENCH_DIR)/w2.pcap
 	$(GO) run ./bench soak $(SOAK_ARGS) $(BENCH_DIR)/w2.pcap
+
+# The picture of the README, from a recorded capture (needs chromium).
+pictures: build
+	sh .ci/pictures
 
 # The profile that the compiler takes from sensor/default.pgo (profile-guided optimization): anew
 # after changes on the way of a packet, on an idle machine, with BENCH_MB=400.
