@@ -236,7 +236,7 @@ func (q *questions) Explain(ip string) (*status.Explanation, error) {
 		return nil, fmt.Errorf("%s is no IP address", printable(strconv.Quote(ip)))
 	}
 	addr = addr.Unmap()
-	known := q.p.engine.Explain(addr)
+	known := q.p.engine.Explain(func(a netip.Addr) bool { return a == addr.Unmap() })
 	st := q.p.engine.Stats()
 	x := &status.Explanation{IP: addr.String(), Findings: q.p.cfg.store.Of(addr.String()),
 		Declared: q.declared(addr), Home: q.p.engine.IsHome(addr), Evicted: st.SourcesEvicted,

@@ -2,9 +2,9 @@ package main
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"spamsensor/sensor/finding"
 	"spamsensor/sensor/report"
@@ -21,14 +21,15 @@ func (q *questions) Model() any {
 			hosts = append(hosts, *s)
 		})
 	}
+	present := q.present()
 	c := p.sources()
 	var m *report.Model
 	p.engine.Between(func() {
 		in := p.input(c)
 		in.Live, in.Sensor = p.health.live, p.cfg.name
 		if in.Live {
-			in.Last = max(in.Last, time.Now().UnixNano()) // it is silent, and not in the past
-			p.report.Renew(hosts, total)
+			in.Last = max(in.Last, p.engine.Now()) // time goes on where no packet comes
+			p.report.Renew(hosts, total, present)
 		}
 		p.report.Times(p.engine.Times)
 		m = p.report.Model(&in)
@@ -39,6 +40,23 @@ func (q *questions) Model() any {
 		}
 	})
 	return m
+}
+
+// maxExplained bounds the hosts whose reasons are taken anew for a model. A finding's event has
+// those of its time: the next one comes after half an hour.
+const maxExplained = 100
+
+// present explains the hosts with an open finding, the worst first.
+func (q *questions) present() []*finding.Finding {
+	if !q.p.health.live {
+		return nil
+	}
+	var open map[netip.Addr]bool
+	q.p.engine.Between(func() { open = q.p.report.OpenHosts(maxExplained) })
+	if len(open) == 0 {
+		return nil
+	}
+	return q.p.engine.Explain(func(a netip.Addr) bool { return open[a] })
 }
 
 // Settings implements status.Sensor.

@@ -28,10 +28,10 @@ func (e *Engine) Sources(most int, output func(*finding.SourceRecord)) (total in
 	return total
 }
 
-// Explain returns what is known of a host, once for each VLAN or tunnel that it is in: the reasons
-// for and against it, the blind spots, the advice. Its Action is "explained".
-func (e *Engine) Explain(addr netip.Addr) (list []*finding.Finding) {
-	e.Between(func() { list = e.sources.Explain(addr.Unmap(), e.clock.Now()) })
+// Explain returns what is known of the hosts that match, once for each VLAN or tunnel that one is
+// in: the reasons for and against it, the blind spots, the advice. Its Action is "explained".
+func (e *Engine) Explain(match func(netip.Addr) bool) (list []*finding.Finding) {
+	e.Between(func() { list = e.sources.Explain(match, e.clock.Now()) })
 	return list
 }
 

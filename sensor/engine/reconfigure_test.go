@@ -167,7 +167,7 @@ func TestReconfigureBesideWorkers(t *testing.T) {
 			default:
 			}
 			e.Stats()
-			e.Explain(netip.MustParseAddr("10.0.0.5"))
+			e.Explain(func(a netip.Addr) bool { return a == netip.MustParseAddr("10.0.0.5") })
 			e.Save()
 		}
 	})

@@ -133,6 +133,11 @@ func (r *Report) worstOf(a netip.Addr) string {
 
 // findingModel describes a finding; end is the end of the input.
 func (r *Report) findingModel(f *finding.Finding, end int64) Finding {
+	if now := r.present[f.ID]; now != nil && len(now.Reasons) > 0 {
+		latest := *f
+		latest.Reasons, latest.Blind, latest.Advice = now.Reasons, now.Blind, now.Advice
+		f = &latest
+	}
 	x := Finding{Host: r.hostModel(&f.Source), ID: f.ID, Class: f.Class, Title: title(f),
 		What: predicate(f), Severity: f.Worst().String(), Open: f.Action != finding.Closed,
 		Over: over(f, end), OnLink: f.OnLink,

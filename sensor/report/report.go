@@ -44,7 +44,8 @@ type Report struct {
 	times     map[netip.Addr]*timeline.Series
 	site      *finding.Site
 	home      homeCounts
-	live      bool // there is no end: the oldest findings make room for new ones
+	present   map[string]*finding.Finding // with the reasons of now, by id; see Renew
+	live      bool                        // there is no end: the oldest findings make room for new ones
 
 	only                    []netip.Prefix // see Only
 	leftFindings, leftHosts int            // of hosts that are not shown
@@ -266,10 +267,28 @@ func (r *Report) forget() {
 	maps.DeleteFunc(r.sessions, func(a netip.Addr, _ []session) bool { return !r.named[a] })
 }
 
+// OpenHosts are the hosts with an open finding, those of the worst findings, at most most.
+func (r *Report) OpenHosts(most int) map[netip.Addr]bool {
+	open := map[netip.Addr]bool{}
+	for _, f := range r.sorted() {
+		if len(open) < most && f.Action != finding.Closed && f.Class < verdict.OpenRelay {
+			open[f.Source.Addr] = true
+		}
+	}
+	return open
+}
+
 // Renew replaces the hosts: whoever asks a running sensor adds them anew. total is the number of
-// all hosts, of which list has the worst.
-func (r *Report) Renew(list []finding.SourceRecord, total int) {
+// all hosts, of which list has the worst. present are findings with the reasons of now; they take
+// the place of those of the latest events.
+func (r *Report) Renew(list []finding.SourceRecord, total int, present []*finding.Finding) {
 	r.hosts, r.hostCount, r.tls = nil, 0, 0
+	r.present = map[string]*finding.Finding{}
+	for _, f := range present {
+		if f.ID != "" {
+			r.present[f.ID] = f
+		}
+	}
 	for i := range list {
 		r.Source(&list[i])
 	}

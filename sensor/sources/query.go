@@ -30,15 +30,15 @@ func (all *Set) Records(now int64, most int, output func(*finding.SourceRecord))
 	return len(list)
 }
 
-// Explain returns what is known of a host: its record, and for a judged host the reasons for and
-// against it, below the threshold of a finding too, with the blind spots and the advice. An address
-// may be in use in several VLANs. now is the time in ns. It changes nothing.
-func (all *Set) Explain(addr netip.Addr, now int64) (list []*finding.Finding) {
+// Explain returns what is known of the hosts that match: their records, and for a judged host the
+// reasons for and against it, below the threshold of a finding too, with the blind spots and the
+// advice. An address may be in use in several VLANs. now is the time in ns. It changes nothing.
+func (all *Set) Explain(match func(netip.Addr) bool, now int64) (list []*finding.Finding) {
 	for i := range all.shards {
 		s := all.shards[i]
 		s.locked(func() {
 			s.Table.Sources.All(func(_ flowtable.Ref, k *flowtable.HostKey, src *Source) {
-				if peer.NetIP(k.Addr, k.Scope.V6()) == addr {
+				if match(peer.NetIP(k.Addr, k.Scope.V6())) {
 					list = append(list, s.explain(src, *k, now))
 				}
 			})
