@@ -45,7 +45,7 @@ type Report struct {
 	site      *finding.Site
 	home      homeCounts
 	present   map[string]*finding.Finding // with the reasons of now, by id; see Renew
-	live      bool                        // there is no end: the oldest findings make room for new ones
+	present   map[string]*finding.Finding // with the reasons of now, by id
 
 	only                    []netip.Prefix // see Only
 	leftFindings, leftHosts int            // of hosts that are not shown
