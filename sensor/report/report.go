@@ -44,8 +44,8 @@ type Report struct {
 	times     map[netip.Addr]*timeline.Series
 	site      *finding.Site
 	home      homeCounts
-	present   map[string]*finding.Finding // with the reasons of now, by id; see Renew
 	present   map[string]*finding.Finding // with the reasons of now, by id
+	live      bool                        // no end: old findings make room
 
 	only                    []netip.Prefix // see Only
 	leftFindings, leftHosts int            // of hosts that are not shown

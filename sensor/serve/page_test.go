@@ -27,7 +27,7 @@ func TestPages(t *testing.T) {
 	f.model.Store(newModel(60, 120))
 	socket, _ := listenFake(t, f)
 	url, _ := start(t, Config{Socket: socket})
-	rows := regexp.MustCompile(`<tr><th scope="row"><a href="/host/([^"]+)">`)
+	rows := regexp.MustCompile(`<tr><th scope="row"[^>]*><a href="/host/([^"]+)">`)
 	for _, x := range []struct {
 		path, want string
 		code       int
