@@ -178,7 +178,7 @@ func (s *Sheet) course() *report.Model {
 func (s *Sheet) Quiet() bool {
 	m := s.course()
 	for _, x := range []*report.Stack{&m.Activity.Minutes, &m.Activity.Hours} {
-		for _, list := range [][]uint32{x.Servers, x.Flagged, x.Others, x.Rest} {
+		for _, list := range [][]uint32{x.Servers, x.Flagged, x.Others, x.Rest, x.Outside} {
 			for _, n := range list {
 				if n > 0 {
 					return false
@@ -199,7 +199,8 @@ func cut(s *report.Stack, from, to report.Time) report.Stack {
 	n := int((to-s.Start)/width) + 1
 	c := *s
 	c.Start += report.Time(skip) * width
-	for _, list := range []*[]uint32{&c.Servers, &c.Flagged, &c.Others, &c.Rest} {
+	for _, list := range []*[]uint32{&c.Servers, &c.Flagged, &c.Others, &c.Rest,
+		&c.Outside} {
 		if len(*list) == 0 {
 			continue
 		}

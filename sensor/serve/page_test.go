@@ -240,3 +240,21 @@ func BenchmarkOverview(b *testing.B) {
 		}
 	}
 }
+
+// TestCut: in a chosen period the hosts of other networks are drawn at their time, as all others.
+func TestCut(t *testing.T) {
+	const hour = report.Time(time.Hour)
+	m := newModel(0, 1)
+	m.Period = report.Period{First: hour, Last: 10 * hour}
+	m.Activity = report.Activity{Hours: report.Stack{Start: hour, Width: 3600,
+		Others: make([]uint32, 10), Outside: []uint32{0, 0, 0, 0, 0, 0, 0, 0, 7, 0}}}
+	sheet := newPages(new(Config), &watch{asker: new(asker)}).
+		sheet(question{kind: "overview", lang: "en", span: "1h"}, &view{model: m, now: new(snapshot)})
+	s := sheet.course().Activity.Hours
+	if want := []uint32{7, 0}; s.Start != 9*hour || !slices.Equal(s.Outside, want) || len(s.Others) != 2 {
+		t.Errorf("from %v: %v, want %v from %v", s.Start, s.Outside, want, 9*hour)
+	}
+	if sheet.Quiet() {
+		t.Error("attempts of other networks are not shown")
+	}
+}
