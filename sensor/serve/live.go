@@ -39,10 +39,11 @@ type live struct {
 	refused prometheus.Counter
 	slow    prometheus.Counter
 
-	mu    sync.Mutex
-	n     int           // of viewers
-	next  chan struct{} // closed when there is a new view
-	ended chan struct{} // closed when the server ends
+	mu        sync.Mutex
+	n         int           // of viewers
+	following bool          // the sensor is looked at
+	next      chan struct{} // closed when there is a new view
+	ended     chan struct{} // closed when the server ends
 }
 
 func newLive(p *pages, registry prometheus.Registerer) *live {
@@ -66,7 +67,8 @@ func (l *live) enter() bool {
 		l.refused.Inc()
 		return false
 	}
-	if l.n++; l.n == 1 {
+	if l.n++; !l.following {
+		l.following = true
 		go l.follow()
 	}
 	l.viewers.Set(float64(l.n))
@@ -87,6 +89,7 @@ func (l *live) follow() {
 		v := l.pages.watch.look()
 		l.mu.Lock()
 		if l.n == 0 {
+			l.following = false
 			l.mu.Unlock()
 			return
 		}

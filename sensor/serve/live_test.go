@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -162,6 +163,26 @@ func TestMostViewers(t *testing.T) {
 	}
 	if r, _ := get(t, url+"/live?page=none"); r.StatusCode != 404 {
 		t.Errorf("an unknown page: %d", r.StatusCode)
+	}
+}
+
+// TestOneFollows: whoever goes from page to page, the sensor is looked at once.
+func TestOneFollows(t *testing.T) {
+	socket, _ := listenFake(t, newFake())
+	w := &watch{asker: &asker{sensor: status.NewClient(socket), now: time.Now}}
+	l := newLive(newPages(new(Config), w), prometheus.NewRegistry())
+	defer l.end()
+	w.look()
+	for range 20 {
+		l.enter()
+		time.Sleep(5 * time.Millisecond)
+		l.leave()
+	}
+	l.enter()
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	if n := strings.Count(string(stacks), "(*live).follow("); n != 1 {
+		t.Errorf("%d goroutines look at the sensor", n)
 	}
 }
 
