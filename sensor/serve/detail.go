@@ -32,16 +32,23 @@ type details struct {
 	asker *asker
 
 	mu   sync.Mutex
-	kept map[string]*detail // by path
+	kept map[string]*kept // by path
 }
 
-// of returns what a page needs; nil if it needs nothing.
-func (d *details) of(q question) *detail {
+// kept is the latest detail of a path. Those who come while the sensor is asked for it wait.
+type kept struct {
+	mu     sync.Mutex
+	latest *detail
+}
+
+// of returns what a page of a view needs; nil if it needs nothing. A sensor that does not answer
+// is not asked: what it said last holds.
+func (d *details) of(q question, v *view) *detail {
 	path := ""
 	switch q.kind {
 	case "host":
 		ip, err := netip.ParseAddr(q.id)
-		if err != nil {
+		if err != nil || ip.Zone() != "" { // a zone is any text, and no packet has one
 			return nil
 		}
 		path = "explain/" + ip.String()
@@ -50,19 +57,32 @@ func (d *details) of(q question) *detail {
 	default:
 		return nil
 	}
+	k := d.keep(path)
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	now := d.asker.now()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if x := d.kept[path]; x != nil && now.Sub(x.at) < detailAge {
-		return x
-	}
-	if d.kept == nil || len(d.kept) >= maxDetails {
-		d.kept = map[string]*detail{}
+	if v.now.status == nil || k.latest != nil && now.Sub(k.latest.at) < detailAge {
+		return k.latest
 	}
 	x := &detail{at: now}
 	x.ask(d.asker.sensor, q.kind, path)
-	d.kept[path] = x
+	k.latest = x
 	return x
+}
+
+// keep returns the place for the detail of a path.
+func (d *details) keep(path string) *kept {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k := d.kept[path]
+	if k == nil {
+		if d.kept == nil || len(d.kept) >= maxDetails {
+			d.kept = map[string]*kept{}
+		}
+		k = new(kept)
+		d.kept[path] = k
+	}
+	return k
 }
 
 func (x *detail) ask(sensor status.Getter, kind, path string) {
@@ -97,7 +117,10 @@ func (s *Sheet) Settings() *status.Settings {
 
 // Unanswered says why a detail is not known.
 func (s *Sheet) Unanswered() string {
-	if s.detail == nil || s.detail.err == nil {
+	switch {
+	case s.detail == nil && s.Dead():
+		return s.Why()
+	case s.detail == nil || s.detail.err == nil:
 		return ""
 	}
 	return s.detail.err.Error()

@@ -128,7 +128,7 @@ type Section struct {
 
 // sections returns the sections of a page of a view. They are drawn once for all who ask.
 func (p *pages) sections(q question, v *view) ([]Section, error) {
-	d := p.details.of(q)
+	d := p.details.of(q, v)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.of != v {
