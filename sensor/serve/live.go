@@ -118,7 +118,9 @@ func (l *live) changed() <-chan struct{} {
 func (l *live) end() { close(l.ended) }
 
 // ServeHTTP tells what changes of a page, as server-sent events: each has the name of a section,
-// and its HTML. What the browser has is told by have, the hashes of its sections in their order.
+// its hash as the id, and its HTML. What the browser has is told by have, the hashes of its
+// sections in their order. A browser that connects again asks with the URL of its first time: if
+// it had got an event by then, have is out of date and all sections are told.
 func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	values := r.URL.Query()
 	q := l.pages.question(r, values.Get("page"), values.Get("id"), values)
@@ -136,8 +138,10 @@ func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer l.leave()
 	v := viewer{live: l, question: q, w: w, control: http.NewResponseController(w),
 		have: map[string]string{}, sent: map[string]time.Time{}, left: l.rate, at: time.Now()}
-	for i, hash := range strings.SplitN(values.Get("have"), ",", len(kinds[q.kind])) {
-		v.have[kinds[q.kind][i]] = hash
+	if r.Header.Get("Last-Event-ID") == "" {
+		for i, hash := range strings.SplitN(values.Get("have"), ",", len(kinds[q.kind])) {
+			v.have[kinds[q.kind][i]] = hash
+		}
 	}
 	// The bounds of a request are not those of an answer that goes on.
 	if v.control.SetReadDeadline(time.Time{}) != nil {
@@ -199,7 +203,7 @@ func (v *viewer) tell() error {
 			break
 		}
 		n := b.Len()
-		fmt.Fprintf(&b, "event: %s\ndata: %s\n\n", s.Name,
+		fmt.Fprintf(&b, "event: %s\nid: %s\ndata: %s\n\n", s.Name, s.Hash,
 			lines.Replace(string(s.HTML)))
 		v.left -= b.Len() - n
 		v.have[s.Name], v.sent[s.Name] = s.Hash, now

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -163,6 +164,34 @@ func TestMostViewers(t *testing.T) {
 	}
 	if r, _ := get(t, url+"/live?page=none"); r.StatusCode != 404 {
 		t.Errorf("an unknown page: %d", r.StatusCode)
+	}
+}
+
+// TestConnectedAgain: a browser that connects again asks with what it had at first. If it has got
+// events since, it gets all sections; each event says the hash of its section.
+func TestConnectedAgain(t *testing.T) {
+	socket, _ := listenFake(t, newFake())
+	url, _ := start(t, Config{Socket: socket})
+	_, page := get(t, url+"/settings")
+	q, _ := http.NewRequestWithContext(t.Context(), "GET", url+liveOf(page), nil)
+	q.Header.Set("Last-Event-ID", "0123456789abcdef")
+	r, err := http.DefaultClient.Do(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	timer := time.AfterFunc(5*time.Second, func() { r.Body.Close() })
+	defer timer.Stop()
+	var got []string
+	s := bufio.NewScanner(r.Body)
+	for len(got) < 4 && s.Scan() {
+		if name, text, _ := strings.Cut(s.Text(), ": "); name == "event" || name == "id" {
+			got = append(got, text)
+		}
+	}
+	have := hashes.FindAllStringSubmatch(page, -1)
+	if want := []string{"state", have[0][1], "settings", have[1][1]}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

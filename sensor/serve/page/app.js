@@ -14,9 +14,10 @@
   };
   const selected = (part) => { const s = getSelection(); return !s.isCollapsed && part.contains(s.anchorNode); };
 
-  function replace(part, html) {
-    if (selected(part)) { waiting.set(part, html); return; } // until nothing of it is selected
+  function replace(part, html, hash) {
+    if (selected(part)) { waiting.set(part, [html, hash]); return; } // until nothing of it is selected
     waiting.delete(part);
+    part.dataset.hash = hash;
     const was = part.contains(document.activeElement) ? document.activeElement : null;
     const active = was && name(was), top = was && was.getBoundingClientRect().top;
     const open = new Set($$('details[open]', part).map(name));
@@ -48,11 +49,11 @@
     source.onopen = () => { since = null; say(true, dot.dataset.is); };
     source.onerror = () => {
       since = since || new Date().toLocaleTimeString(document.documentElement.lang);
-      const full = source.readyState === EventSource.CLOSED;
-      say(false, full ? dot.dataset.full : dot.dataset.lost + ' ' + since);
-      if (full) setTimeout(connect, 30000);
+      const refused = source.readyState === EventSource.CLOSED; // the browser does not try again
+      say(false, refused ? dot.dataset.refused : dot.dataset.lost + ' ' + since);
+      if (refused) setTimeout(connect, 30000);
     };
-    for (const part of $$('.part')) source.addEventListener(part.dataset.part, (e) => replace(part, e.data));
+    for (const part of $$('.part')) source.addEventListener(part.dataset.part, (e) => replace(part, e.data, e.lastEventId));
   }
 
   const go = (a) => { if (a) location.href = a.href; };
@@ -79,7 +80,7 @@
     if (e.key !== 'Enter') e.preventDefault();
     keys[e.key]();
   });
-  document.addEventListener('selectionchange', () => { for (const [part, html] of waiting) if (!selected(part)) replace(part, html); });
+  document.addEventListener('selectionchange', () => { for (const [part, [html, hash]] of waiting) if (!selected(part)) replace(part, html, hash); });
   document.addEventListener('click', async (e) => {
     const b = e.target.closest('button.copy');
     if (!b) return;
