@@ -128,6 +128,7 @@ func (q *questions) ack(body []byte) (any, error) {
 			At: wallTime()})
 		if err == nil {
 			q.p.events.Finding(f)
+			q.p.report.Finding(f)
 		}
 	})
 	return map[string]string{"acknowledged": r.ID}, err

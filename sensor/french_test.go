@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -15,7 +16,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/leonelquinteros/gotext"
 
@@ -405,11 +405,17 @@ func TestFrenchREADME(t *testing.T) {
 	}
 	_, excerpt, _ := strings.Cut(readText(t, names[1]), "read sensor/testdata/bot.pcap\n")
 	excerpt, _, _ = strings.Cut(excerpt, "\n```")
-	local := time.Local
-	time.Local = time.UTC
-	defer func() { time.Local = local }()
+	binary, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(binary, "read", "--lang", "fr", "testdata/bot.pcap")
+	command.Env = append(os.Environ(), "TZ=UTC")
 	var rest strings.Builder
-	run(t.Context(), []string{"read", "--lang", "fr", "testdata/bot.pcap"}, nil, &rest, io.Discard)
+	command.Stdout = &rest
+	if err := command.Run(); err != nil {
+		t.Fatal(err)
+	}
 	if excerpt == "" || rest.Len() == 0 {
 		t.Fatal("no excerpt, or no report")
 	}

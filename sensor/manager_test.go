@@ -106,7 +106,7 @@ func TestServiceManagerStall(t *testing.T) {
 	ns := veth(t)
 	m, env := newFakeManager(t)
 	c := exec.Command("ip", "netns", "exec", ns, os.Args[0], "run", "-i", "v1", "--set", "control.socket=off")
-	c.Env = append(append(os.Environ(), env...), loopInstead+"=1")
+	c.Env = append(append(os.Environ(), env...), loopInstead+"="+os.DevNull)
 	p := launch(t, io.Discard, c)
 	until(t, "READY", func() bool { return m.count("READY=1") == 1 })
 	replay(t, ns, captured(t, newMailConn(1).greet().lines(mail...)))

@@ -170,7 +170,7 @@ func TestPageInBrowser(t *testing.T) {
 		}
 	}
 	do(b, chromedp.Navigate(url+"/?lang=en"))
-	b.within(5*time.Second, `document.querySelector('#live').className === 'on'`)
+	b.within(5*time.Second, `document.querySelector('#live')?.className === 'on'`)
 	if b.is(`document.querySelector('a[data-finding]')`) {
 		t.Fatal("a finding before there is any")
 	}
@@ -232,15 +232,15 @@ func TestPageInBrowser(t *testing.T) {
 		b.press("j")
 		b.within(time.Second, `document.activeElement.matches('a[data-finding]')`)
 		b.press("\r")
-		b.within(3*time.Second, `location.pathname.startsWith('/finding/spambot-192.168.77.66-') && document.querySelector('#live').className === 'on'`)
+		b.within(3*time.Second, `location.pathname.startsWith('/finding/spambot-192.168.77.66-') && document.querySelector('#live')?.className === 'on'`)
 		b.press("e")
-		b.within(time.Second, `document.activeElement.closest('#proof') && document.activeElement.textContent.includes('zen.spamhaus.org')`)
+		b.within(time.Second, `document.activeElement?.closest('#proof') && document.activeElement.textContent.includes('zen.spamhaus.org')`)
 		b.press("?")
-		b.within(time.Second, `document.querySelector('#help').open`)
+		b.within(time.Second, `document.querySelector('#help')?.open`)
 		b.press("\x1b")
-		b.within(time.Second, `!document.querySelector('#help').open`)
+		b.within(time.Second, `!document.querySelector('#help')?.open`)
 		b.press("x")
-		b.within(3*time.Second, `location.pathname === '/host/192.168.77.66' && document.querySelector('#live').className === 'on'`)
+		b.within(3*time.Second, `location.pathname === '/host/192.168.77.66' && document.querySelector('#live')?.className === 'on'`)
 		if !b.is(`location.search === '?lang=en'`) {
 			t.Error("the language is lost on the way")
 		}
@@ -287,7 +287,7 @@ func TestPageInBrowser(t *testing.T) {
 	t.Run("dead sensor", func(t *testing.T) {
 		b.t = t
 		do(b, chromedp.Navigate(url+"/?lang=fr"))
-		b.within(5*time.Second, `document.querySelector('#live').className === 'on'`)
+		b.within(5*time.Second, `document.querySelector('#live')?.className === 'on'`)
 		sensor.Process.Signal(syscall.SIGTERM)
 		b.within(5*time.Second, `document.querySelector('.dead')?.textContent.includes('La sonde ne répond plus depuis')`)
 		if !b.is(`document.querySelector('a[data-finding]')?.textContent === '192.168.77.66'`) {

@@ -18,6 +18,7 @@ import (
 	"html/template"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"spamsensor/sensor/lang"
@@ -32,7 +33,10 @@ var files embed.FS
 // CSS is the style sheet of the pictures. All of its selectors begin with the class picture.
 var CSS = template.CSS(css)
 
-var templates = template.Must(template.ParseFS(files, "*.html"))
+// templates are parsed when the first picture is drawn: most runs of the command draw none.
+var templates = sync.OnceValue(func() *template.Template {
+	return template.Must(template.ParseFS(files, "*.html"))
+})
 
 // Kind is the kind of a host.
 type Kind int
@@ -103,7 +107,7 @@ type head struct {
 // execute runs a template. The templates and their data belong to the program: an error is a fault.
 func execute(name string, data any) template.HTML {
 	var b bytes.Buffer
-	if err := templates.ExecuteTemplate(&b, name, data); err != nil {
+	if err := templates().ExecuteTemplate(&b, name, data); err != nil {
 		panic(err)
 	}
 	return template.HTML(b.String())

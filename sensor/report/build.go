@@ -133,7 +133,9 @@ func (r *Report) worstOf(a netip.Addr) string {
 
 // findingModel describes a finding; end is the end of the input.
 func (r *Report) findingModel(f *finding.Finding, end int64) Finding {
-	if now := r.present[f.ID]; now != nil && len(now.Reasons) > 0 {
+	reasonsAt := Time(f.Time)
+	if now := r.present[f.ID]; now != nil && now.Class == f.Class && len(now.Reasons) > 0 {
+		reasonsAt = Time(now.Time)
 		latest := *f
 		latest.Reasons, latest.Blind, latest.Advice = now.Reasons, now.Blind, now.Advice
 		f = &latest
@@ -145,7 +147,8 @@ func (r *Report) findingModel(f *finding.Finding, end int64) Finding {
 		LastSign: Time(f.LastSign()), Mode: f.Mode, Egress: f.Egress,
 		Reasons: []Reason{}, Events: f.Evidence, Blind: f.Blind, Advice: f.Advice,
 		SameMachine: f.SameMachine(), Also: f.Also, Reopened: f.Reopened, CleanFor: f.CleanFor,
-		CloseReason: f.CloseReason, Time: Time(f.Time), Story: slices.Clone(r.stories[f.ID])}
+		CloseReason: f.CloseReason, Time: Time(f.Time), ReasonsAt: reasonsAt,
+		Story: slices.Clone(r.stories[f.ID])}
 	x.Level, x.Finding = f.Highest.String(), f.ID
 	for i := range f.Reasons {
 		x.Reasons = append(x.Reasons, r.reasonModel(&f.Reasons[i]))

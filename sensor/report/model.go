@@ -232,6 +232,8 @@ type Finding struct {
 	Mode     string   `json:"mode"`   // syn, flow, clear: what the decision rests on
 	Egress   string   `json:"egress"` // open, drop, reset, icmp, unknown
 	Reasons  []Reason `json:"reasons"`
+	// ReasonsAt is the time of Reasons, Blind and Advice: that of the latest event, or now.
+	ReasonsAt Time `json:"reasons_at"`
 	// Proof are sessions. Events are the numbers of session events that the finding rests on.
 	Proof       []Session `json:"proof,omitempty"`
 	Events      []uint64  `json:"events,omitempty"`

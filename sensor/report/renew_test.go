@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 )
 
@@ -24,5 +25,33 @@ func TestRenew(t *testing.T) {
 	}
 	if m.Ignored[0].Counts.Attempts != 60 {
 		t.Errorf("older counts: %+v", m.Ignored[0].Host)
+	}
+}
+
+// TestReasonsOfNow: a finding of a running sensor has the reasons of now, if they are of its class.
+func TestReasonsOfNow(t *testing.T) {
+	host := finding.SourceRecord{Addr: netip.MustParseAddr("10.0.0.1")}
+	for _, c := range []struct {
+		class  verdict.Class // of the explanation
+		advice string
+		at     Time
+	}{{verdict.Spambot, "now", 9}, {verdict.DirectSMTP, "then", 5}} {
+		r := New(func(uint16) string { return "eth1" }, func(s string) string { return s }, true)
+		event := &finding.Finding{ID: "a", Class: verdict.Spambot, Level: verdict.Confirmed, Highest: verdict.Confirmed, Severity: verdict.Critical,
+			Action: finding.Opened, Source: host, Time: 5, Advice: "then", Reasons: []finding.ReasonText{{Text: "then"}}}
+		r.Finding(event)
+		if !r.OpenHosts(1)[host.Addr] || len(r.OpenHosts(0)) != 0 {
+			t.Fatal("the host with the open finding")
+		}
+		r.Renew(nil, 0, []*finding.Finding{{ID: "a", Class: c.class, Source: host, Time: 9, Advice: "now", Reasons: []finding.ReasonText{{Text: "now"}}}})
+		f := r.Model(&Input{Live: true}).Findings[0]
+		if f.Advice != c.advice || f.Reasons[0].Text != c.advice || f.ReasonsAt != c.at {
+			t.Errorf("explained as %s: %q, %q at %d; want %q at %d", c.class, f.Advice, f.Reasons[0].Text, f.ReasonsAt, c.advice, c.at)
+		}
+	}
+	r := New(func(uint16) string { return "eth1" }, func(s string) string { return s }, true)
+	r.Finding(&finding.Finding{ID: "a", Action: finding.Closed, Source: host})
+	if len(r.OpenHosts(9)) != 0 {
+		t.Error("a closed finding")
 	}
 }

@@ -75,7 +75,7 @@ func (e *evidence) item(name, s string) {
 }
 
 // finding writes a finding of a host that was seen last at latest. The machine is written with the
-// first one. A finding of a running sensor is as it was at its latest event.
+// first one. Reasons may be older than counts; see report.Finding.
 func (e *evidence) finding(f *report.Finding, first bool, latest report.Time) {
 	p := e.lang
 	head := line{{f.IP.String() + " " + p.Sentence(f.What), bold}}
@@ -104,8 +104,8 @@ func (e *evidence) finding(f *report.Finding, first bool, latest report.Time) {
 	}
 	e.field("Since", e.since(f, latest))
 	e.why(f)
-	if e.model.Live && f.Open && f.Time != 0 && latest > f.Time {
-		e.field("", p.Sprintf("as of %s; %s has the latest", e.clock(f.Time),
+	if e.model.Live && f.Open && f.ReasonsAt != 0 && latest > f.ReasonsAt {
+		e.field("", p.Sprintf("as of %s; %s has the latest", e.clock(f.ReasonsAt),
 			e.explain(&f.Host)))
 	}
 	for i, s := range sentences(p.Sentence(f.Advice)) {
