@@ -154,6 +154,27 @@ func data(t *testing.T, page string) (m report.Model) {
 	return m
 }
 
+// TestLiveSections: a page of a sensor that runs does not speak of a capture, nor of a next run.
+func TestLiveSections(t *testing.T) {
+	m := model(3, 10)
+	m.Live, m.Unused = true, []string{"ignore[0]"}
+	m.Servers = slices.Repeat(m.Servers, 40)
+	for i := range m.Servers {
+		m.Servers[i].IP = address(i)
+	}
+	for name, want := range map[string]string{"servers": "they are in the events.", "limits": "Settings that may be missing"} {
+		var b bytes.Buffer
+		r := New(nil)
+		if err := r.Section(&b, name, r.View(m, Options{})); err != nil {
+			t.Fatal(err)
+		}
+		if s := b.String(); !strings.Contains(s, want) || strings.Contains(s, "on this capture") || strings.Contains(s, "JSON of the report") ||
+			strings.Contains(s, "Run again") {
+			t.Errorf("%s: %s", name, s)
+		}
+	}
+}
+
 // TestTogether: no line ends between a number and its unit.
 func TestTogether(t *testing.T) {
 	for text, want := range map[string]string{"in 35 s; a": "in 35\u00a0s; a", "1.5 MB.": "1.5\u00a0MB.", "2 servers": "2 servers", "5 % of": "5\u00a0% of", "port 25 so": "port 25 so"} {

@@ -88,7 +88,7 @@ func (r *Renderer) View(m *report.Model, o Options) *View {
 		b.zone = o.Zone
 	}
 	dates := b // of the sentences
-	b.words = report.NewWords(r.lang, func(t report.Time) string {
+	b.words = report.NewWords(r.lang, m.Live, func(t report.Time) string {
 		return dates.text(t, true, time.TimeOnly)
 	})
 	v := &View{base: b, Model: m, flagged: map[netip.Addr]bool{}}

@@ -334,6 +334,9 @@ func (r *Report) withdrawn() (list []Withdrawn) {
 
 // hints are options that would improve the next run.
 func (r *Report) hints(in *Input, found []*finding.Finding) (hints []string) {
+	if in.Live {
+		return r.settings(in, found)
+	}
 	if !in.HomeSeen && in.Attempts > 0 {
 		hint := "No address of your networks was seen, so every source was judged. Name your " +
 			"networks"

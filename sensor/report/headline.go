@@ -98,6 +98,8 @@ func (r *Report) headline(in *Input, found, ignored []*finding.Finding,
 		h.Alarm = Yellow
 		h.Sentence = fmt.Sprintf("No host of your networks sends spam; %s of other networks may",
 			verdict.Plural(in.UnjudgedCount, "host"))
+	case in.Frames == 0 && in.Live:
+		h.Alarm, h.Sentence = Grey, "None: the sensor has seen no packet to judge yet"
 	case in.Frames == 0:
 		h.Alarm, h.Sentence = Grey, "None: the capture has no packet to judge"
 	case in.Only != nil && in.Only.Frames == in.Frames:

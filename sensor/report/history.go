@@ -56,6 +56,9 @@ func (p *printer) became(f *Finding, end Time) string {
 				"treat it as infected."
 		}
 		list = append(list, p.tr.Sprintf(text, p.clock(at), p.clock(f.Last)))
+	case p.live:
+		list = append(list, p.tr.Sprintf("Quiet since %s (%s).", p.clock(at),
+			p.lasting(int64(end-at))))
 	default:
 		list = append(list, p.tr.Sprintf("Quiet since %s, for %s until the end of the capture.",
 			p.clock(at), p.lasting(int64(end-at))))

@@ -25,6 +25,7 @@ type printer struct {
 	all       bool // see Options
 	width     int
 	zone      *time.Location
+	live      bool              // a sensor runs: the end of the input is now
 	when      func(Time) string // writes a time; nil writes it with numbers alone
 	tr        *lang.Printer     // the language
 	lines     int               // so far

@@ -13,9 +13,10 @@ import (
 // Words says single facts of a Model in sentences, as Text does, for the other forms of a report.
 type Words struct{ p printer }
 
-// NewWords returns the words of a language; nil is English. when writes a time.
-func NewWords(l *lang.Printer, when func(Time) string) Words {
-	return Words{printer{tr: l, zone: time.UTC, when: when}}
+// NewWords returns the words of a language; nil is English. when writes a time. live says that a
+// sensor runs.
+func NewWords(l *lang.Printer, live bool, when func(Time) string) Words {
+	return Words{printer{tr: l, zone: time.UTC, live: live, when: when}}
 }
 
 // Decided says when a finding was decided, and on what it rests; empty for one for information.

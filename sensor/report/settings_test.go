@@ -1,0 +1,45 @@
+package report
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"spamsensor/sensor/finding"
+	"spamsensor/sensor/lang"
+	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/verdict"
+)
+
+// TestLiveWords: a sensor that runs has no capture, no options and no next run.
+func TestLiveWords(t *testing.T) {
+	fr := lang.New(lang.French)
+	source := func(a string) finding.SourceRecord {
+		return finding.SourceRecord{Addr: netip.MustParseAddr(a)}
+	}
+	build := func(live bool) *Model {
+		r := New(func(uint16) string { return "eth1" }, func(s string) string { return s }, live)
+		r.Finding(&finding.Finding{ID: "x", Class: verdict.DirectSMTP, Source: source("10.0.0.5")})
+		for _, a := range []string{"10.0.0.5", "10.0.0.6"} {
+			r.Server(&mailserver.Record{Addr: netip.MustParseAddr(a), Count: mailserver.Counts{MessagesIn: 1}})
+		}
+		return r.Model(&Input{Live: live})
+	}
+	m := build(true)
+	for _, s := range append(m.Hints, m.Headline.Sentence) {
+		if strings.Contains(s, "--") || strings.Contains(s, "capture ") || fr.Sentence(s) == s {
+			t.Errorf("%q, in French %q", s, fr.Sentence(s))
+		}
+	}
+	if len(m.Hints) != 4 || len(build(false).Hints) != 4 {
+		t.Errorf("hints: %q; %q", m.Hints, build(false).Hints)
+	}
+	f := &Finding{Class: verdict.Spambot, LastSign: Time(second)}
+	clock := func(Time) string { return "then" }
+	for live, want := range map[bool]string{true: "Quiet since then (3 days).",
+		false: "Quiet since then, for 3 days until the end of the capture."} {
+		if got := NewWords(nil, live, clock).Became(f, Time(3*24*hour+second)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
