@@ -1,6 +1,10 @@
 package timeline
 
-import "maps"
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
 
 // Hosts keeps the series of many hosts, whose keys are of type K, within a bound. The zero value is
 // empty and ready. It is not safe for several goroutines.
@@ -33,8 +37,10 @@ func (h *Hosts[K]) Add(host K, at int64, n uint32) {
 	}
 }
 
-// makeRoom keeps a quarter of the time of each series, and removes the hosts of which nothing is
-// left. If that is not enough, because so many hosts are active, no host keeps its minutes.
+// makeRoom halves the bins: each pass over all of them makes room for many, so that many new bins
+// cost little. It keeps a quarter of the time of each series, and removes the hosts of which
+// nothing is left. If that is not enough, because so many hosts are active, no host keeps its
+// minutes, then its hours before the last day, and then the hosts with the fewest attempts go.
 func (h *Hosts[K]) makeRoom(now int64) {
 	h.bins = 0
 	for k, s := range h.series {
@@ -47,10 +53,45 @@ func (h *Hosts[K]) makeRoom(now int64) {
 	if h.bins <= MaxBins/2 {
 		return
 	}
-	h.bins = 0
-	for _, s := range h.series {
-		s.Minutes = from(s.Minutes, now/Minute)
-		h.bins += len(s.Minutes) + len(s.Hours)
+	for kept := int64(keptHours / 4); h.bins > MaxBins/2 && kept >= minHours; kept /= 2 {
+		h.bins = 0
+		for k, s := range h.series {
+			s.Minutes = from(s.Minutes, now/Minute)
+			s.Hours = from(s.Hours, now/Hour-kept)
+			if h.bins += len(s.Minutes) + len(s.Hours); len(s.Hours) == 0 {
+				delete(h.series, k)
+			}
+		}
+	}
+	h.removeQuiet()
+}
+
+// minHours are the hours that a host keeps as long as it keeps any: a day that began within one.
+const minHours = 23
+
+// removeQuiet counts the hosts with the fewest attempts without their names, until half of the
+// bound is free.
+func (h *Hosts[K]) removeQuiet() {
+	if h.bins <= MaxBins/2 {
+		return
+	}
+	attempts := make(map[K]uint64, len(h.series))
+	for k, s := range h.series {
+		for _, b := range s.Hours {
+			attempts[k] += uint64(b.N)
+		}
+	}
+	hosts := slices.SortedFunc(maps.Keys(h.series), func(a, b K) int {
+		return cmp.Compare(attempts[a], attempts[b])
+	})
+	for _, k := range hosts {
+		if h.bins <= MaxBins/2 {
+			return
+		}
+		s := h.series[k]
+		h.rest.merge(s)
+		h.bins -= len(s.Minutes) + len(s.Hours)
+		delete(h.series, k)
 	}
 }
 

@@ -41,6 +41,16 @@ func (s *Series) Add(at int64, n uint32) (more int) {
 	return len(s.Minutes) + len(s.Hours) - before
 }
 
+// merge adds all bins of another series.
+func (s *Series) merge(o *Series) {
+	for _, b := range o.Minutes {
+		s.Minutes = add(s.Minutes, b.At, b.N, keptMinutes)
+	}
+	for _, b := range o.Hours {
+		s.Hours = add(s.Hours, b.At, b.N, keptHours)
+	}
+}
+
 // add counts in a bin. Times are nearly in order: connections of one host may be captured by
 // several interfaces.
 func add(bins []Bin, at int64, n uint32, kept int64) []Bin {

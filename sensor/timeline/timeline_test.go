@@ -69,3 +69,42 @@ func TestHosts(t *testing.T) {
 		t.Errorf("many hosts: %d bins, %d attempts beyond the bound", h.bins, beyond)
 	}
 }
+
+// TestHostsByHour checks the bound when the hours alone exceed it: the busiest host keeps its last
+// day, and each attempt of that day is counted.
+func TestHostsByHour(t *testing.T) {
+	const hosts, hours = 2000, 60
+	var h Hosts[int]
+	passes, before := 0, 0
+	for hour := range int64(hours) {
+		for host := range hosts {
+			h.Add(host, hour*Hour, 1+uint32(host))
+			if h.bins < before {
+				passes++
+			}
+			if before = h.bins; before > MaxBins {
+				t.Fatalf("hour %d: %d bins", hour, h.bins)
+			}
+		}
+	}
+	if passes > 10 {
+		t.Errorf("room was made %d times, want a few", passes)
+	}
+	var sum, busiest uint64
+	count := func(s *Series) (n uint64) {
+		for _, b := range s.Hours {
+			if b.At >= hours-23 {
+				n += uint64(b.N)
+			}
+		}
+		return n
+	}
+	h.All(func(host int, s *Series) {
+		if sum += count(s); host == hosts-1 {
+			busiest = count(s)
+		}
+	}, func(s *Series) { sum += count(s) })
+	if busiest != 23*hosts || sum != 23*hosts*(hosts+1)/2 {
+		t.Errorf("%d attempts, %d of the busiest host", sum, busiest)
+	}
+}
