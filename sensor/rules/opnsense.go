@@ -28,7 +28,9 @@ func opnsenseSteps(g *page, s *Set) {
 		"live view. A connection that has a state goes on until it ends: Diagnostics, States."))
 }
 
-// opnsenseHead has what the script needs, and removes earlier rules of this kind.
+// opnsenseHead has what the script needs, and removes earlier rules of this kind. Each call has an
+// assignment of its own: the shell does not see that a command fails in front of a pipe, or in the
+// list of a loop.
 const opnsenseHead = `set -e
 : "${OPNSENSE:?}" "${KEY:?}" "${SECRET:?}"
 call() { curl -fsS -u "$KEY:$SECRET" "$@"; }
@@ -38,12 +40,14 @@ post() {
 }
 search="filter/searchRule?current=1&rowCount=100&searchPhrase=spamsensor"
 found=$(call "$OPNSENSE/api/firewall/$search")
-for id in $(echo "$found" | jq -r '.rows[].uuid'); do
+ids=$(echo "$found" | jq -r '.rows[].uuid')
+for id in $ids; do
   post "filter/delRule/$id" '{}'
 done
 post filter/apply '{}'
 for name in local allowed others quarantine ports; do
-  id=$(call "$OPNSENSE/api/firewall/alias/getAliasUUID/spamsensor_$name" | jq -r '.uuid? // empty')
+  found=$(call "$OPNSENSE/api/firewall/alias/getAliasUUID/spamsensor_$name")
+  id=$(echo "$found" | jq -r '.uuid? // empty')
   [ -z "$id" ] || post "alias/delItem/$id" '{}'
 done
 if [ "${1:-}" = undo ]; then

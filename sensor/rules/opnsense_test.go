@@ -19,6 +19,7 @@ type fakeOPNsense struct {
 	n              int
 	aliases, rules map[string]map[string]string // by uuid
 	applied        int                          // rules, at the latest apply
+	broken         string                       // the start of a path that fails
 	reconfigured   bool                         // since the latest change of an alias
 }
 
@@ -37,6 +38,8 @@ func (o *fakeOPNsense) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	command, id, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/api/firewall/"), "Rule/")
 	switch path := strings.TrimPrefix(r.URL.Path, "/api/firewall/"); {
+	case o.broken != "" && strings.HasPrefix(path, o.broken):
+		w.WriteHeader(http.StatusInternalServerError)
 	case path == "filter/searchRule":
 		rows := []map[string]string{}
 		for id, x := range o.rules {
@@ -138,6 +141,16 @@ func TestOPNsenseScript(t *testing.T) {
 	for _, x := range api.aliases {
 		if x["name"] == "spamsensor_others" && x["content"] != "10.0.0.0/8\n192.0.2.0/24\n2001:db8:1::/64\nfc00::/7\n!192.0.2.25/32\n!2001:db8:1::25/128\n!10.0.0.26/32" {
 			t.Errorf("%q", x["content"])
+		}
+	}
+	// An undo that cannot ask says so.
+	for _, api.broken = range []string{"filter/searchRule", "filter/del", "filter/apply", "alias/getAliasUUID", "alias/delItem", "alias/reconfigure"} {
+		if err := try("undo"); err == nil {
+			t.Errorf("%s fails, and the undo does not", api.broken)
+		}
+		api.broken = ""
+		if err := try(); err != nil {
+			t.Fatal(err)
 		}
 	}
 	if err := try("undo"); err != nil || len(api.aliases) != 1 || len(api.rules) != 1 || api.applied != 1 || !api.reconfigured {
