@@ -234,6 +234,7 @@ var (
 var frenchExceptions = map[string]string{
 	"different mail":                      "the noun follows, and both have their translation with their plural",
 	"\". Your public address seems to be": "a part of a reason that is looked for",
+	"servers quoted it).":                 "a part of a reason that is looked for",
 }
 
 // translated reports whether a text has a translation: as it is, or by its lines, or without the

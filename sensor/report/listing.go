@@ -19,16 +19,28 @@ func listing(reasons []Reason) (lists []string, address string) {
 		if known {
 			lists = strings.Split(names, ", ")
 		}
-		// Before it there is a reply, in which servers write what they like.
-		const before = "\". Your public address seems to be "
-		if at := strings.LastIndex(text, before); at >= 0 {
-			quoted, _, _ := strings.Cut(text[at+len(before):], " ")
-			if a, err := netip.ParseAddr(quoted); err == nil {
-				address = a.String()
-			}
+		if a := quotedAddress(text); a != "" {
+			address = a
 		}
 	}
 	return lists, address
+}
+
+// quotedAddress is the address in the sentence that ends a reason; empty if there is none. Before
+// it there is a reply, in which servers write what they like, this sentence included: but a
+// quotation mark follows what they write.
+func quotedAddress(text string) string {
+	const before, after = "\". Your public address seems to be ", " servers quoted it)."
+	at := strings.LastIndex(text, before)
+	if at < 0 || !strings.HasSuffix(text, after) {
+		return ""
+	}
+	quoted, _, _ := strings.Cut(text[at+len(before):], " ")
+	a, err := netip.ParseAddr(quoted)
+	if err != nil {
+		return ""
+	}
+	return a.String()
 }
 
 // delisting names the lists and the address in the advice to ask for removal.

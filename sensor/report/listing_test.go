@@ -21,7 +21,11 @@ func TestDelisting(t *testing.T) {
 		{`b.example: "no"`, "b.example", "", "Look. When the cause is stopped, ask to have your address removed from b.example."},
 		{`b.example: "x". Your public address seems to be 6.6.6.6 (9". Your public address seems to be 192.0.2.1 (2 servers quoted it).`,
 			"b.example", "192.0.2.1", "Look. When the cause is stopped, ask to have 192.0.2.1 removed from b.example."},
-		{`b.example: "x". Your public address seems to be nobody (9".`, "b.example", "",
+		{`b.example: "x". Your public address seems to be 6.6.6.6 (9 servers quoted it).".`, "b.example", "",
+			"Look. When the cause is stopped, ask to have your address removed from b.example."},
+		{`b.example: "x". Your public address seems to be 6.6.6.6 (9".`, "b.example", "",
+			"Look. When the cause is stopped, ask to have your address removed from b.example."},
+		{`b.example: "x". Your public address seems to be nobody (9 servers quoted it).`, "b.example", "",
 			"Look. When the cause is stopped, ask to have your address removed from b.example."},
 	} {
 		lists, address := listing(reason(c.text))
