@@ -21,6 +21,7 @@ func (r *Report) Model(in *Input) *Model {
 	shown := *in
 	in = &shown
 	r.unjudged(in)
+	r.first = r.worstFindings()
 	found, ignored := r.sorted(), r.ignored()
 	m := &Model{Only: r.restriction(in), Version: in.Version, Sensor: in.Sensor, Live: in.Live,
 		Period:   Period{Time(in.First), Time(in.Last)},
@@ -98,7 +99,7 @@ func (r *Report) hostModel(s *finding.SourceRecord) Host {
 			ConcurrentMax: c.ConcurrentMax, MXLookups: s.MXLookups,
 			DestIPs: s.DestIPs, DestNets: s.DestNets,
 			HeloNames: s.HeloNames, SenderDomains: s.SenderDomains},
-		Outside: s.Outside, Finding: r.worstOf(s.Addr)}
+		Outside: s.Outside, Finding: r.first[s.Addr]}
 	for _, p := range c.Ports {
 		if p.Count > 0 {
 			h.Ports = append(h.Ports, Port{p.Port, p.Count})
@@ -113,22 +114,20 @@ func (r *Report) hostModel(s *finding.SourceRecord) Host {
 	return h
 }
 
-// worstOf is the id of the first finding about a host that stands; empty if there is none.
-func (r *Report) worstOf(a netip.Addr) string {
-	if !r.named[a] {
-		return ""
-	}
-	var worst *finding.Finding
+// worstFindings are the ids of the first finding about each host that stands.
+func (r *Report) worstFindings() map[netip.Addr]string {
+	worst := map[netip.Addr]*finding.Finding{}
 	for _, f := range r.findings {
-		if f.Source.Addr == a && !f.Revoked() && f.Ignored == nil &&
-			(worst == nil || compare(f, worst) < 0) {
-			worst = f
+		if w := worst[f.Source.Addr]; !f.Revoked() && f.Ignored == nil &&
+			(w == nil || compare(f, w) < 0) {
+			worst[f.Source.Addr] = f
 		}
 	}
-	if worst == nil {
-		return ""
+	ids := make(map[netip.Addr]string, len(worst))
+	for a, f := range worst {
+		ids[a] = f.ID
 	}
-	return worst.ID
+	return ids
 }
 
 // findingModel describes a finding; end is the end of the input.
@@ -244,7 +243,7 @@ func (r *Report) mailServers() []Server {
 
 func (r *Report) serverModel(s *mailserver.Record) Server {
 	c := &s.Count
-	x := Server{Encrypted: min(r.encrypted(s.Addr), c.SessionsOut), Finding: r.worstOf(s.Addr),
+	x := Server{Encrypted: min(r.encrypted(s.Addr), c.SessionsOut), Finding: r.first[s.Addr],
 		IP: s.Addr, Declared: s.Declared, First: Time(s.First), Sent: r.sent(s),
 		Counted: c.MessagesOut, Received: c.MessagesIn, Recipients: c.RecipientsOut,
 		Sessions: c.SessionsOut, Bytes: c.BytesOut, Failed: c.FailedOut, Deferred: c.DeferredOut,

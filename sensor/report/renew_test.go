@@ -55,3 +55,34 @@ func TestReasonsOfNow(t *testing.T) {
 		t.Error("a closed finding")
 	}
 }
+
+// TestWorstFindings: a host refers to its worst finding that stands, of any number.
+func TestWorstFindings(t *testing.T) {
+	r := New(func(uint16) string { return "" }, func(s string) string { return s }, false)
+	hosts := []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.0.0.3")}
+	add := func(id string, host int, severity verdict.Severity, change func(*finding.Finding)) {
+		f := &finding.Finding{ID: id, Class: verdict.Spambot, Severity: severity, Level: verdict.Likely, Highest: verdict.Likely, Action: finding.Opened}
+		f.Source.Addr = hosts[host]
+		if change != nil {
+			change(f)
+		}
+		r.Finding(f)
+	}
+	add("mild", 0, verdict.Info, nil)
+	add("ignored", 0, verdict.Critical, func(f *finding.Finding) { f.Ignored = new(finding.Ignored) })
+	add("bad", 0, verdict.High, nil)
+	add("worst", 1, verdict.Critical, nil)
+	add("late", 1, verdict.High, nil)
+	for _, h := range hosts {
+		r.hosts = append(r.hosts, finding.SourceRecord{Addr: h})
+	}
+	m := r.Model(&Input{})
+	for i, want := range []string{"bad", "worst", ""} {
+		if got := m.Hosts[i].Finding; got != want {
+			t.Errorf("%s: finding %q, want %q", hosts[i], got, want)
+		}
+	}
+	if len(r.first) != 2 {
+		t.Errorf("%d hosts with a finding were looked up, want 2", len(r.first))
+	}
+}

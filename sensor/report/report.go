@@ -31,6 +31,7 @@ type Report struct {
 	findings  []*finding.Finding // latest state of each, in the order in which they were opened
 	byID      map[string]int
 	named     map[netip.Addr]bool      // addresses with a finding
+	first     map[netip.Addr]string    // worstFindings, while Model runs
 	more      int                      // findings that are only counted
 	worst     verdict.Level            // highest level of these
 	sessions  map[netip.Addr][]session // by client
