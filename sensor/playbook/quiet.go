@@ -90,25 +90,35 @@ func (c *Check) host(m *report.Model) (h *report.Host) {
 	return h
 }
 
-// count counts attempts until now. Bins are minutes for a day, and hours before.
+// count counts attempts until now: by hours, and by minutes in the hour in which the time begins. A
+// busy sensor drops minutes first, so that there may be too few of these; see attempts.
 func (c *Check) count(s *timeline.Series) {
 	if s == nil {
 		return
 	}
 	now := int64(c.Now)
-	sum := func(bins []timeline.Bin, width, span int64) (n uint64) {
-		for _, b := range bins {
-			if (b.At+1)*width > now-span {
+	sum := func(span int64) (n uint64) {
+		for _, b := range s.Hours {
+			if b.At*timeline.Hour >= now-span {
+				n += uint64(b.N)
+			}
+		}
+		for _, b := range s.Minutes {
+			whole := b.At*timeline.Minute/timeline.Hour*timeline.Hour >= now-span
+			if (b.At+1)*timeline.Minute > now-span && !whole {
 				n += uint64(b.N)
 			}
 		}
 		return n
 	}
-	c.LastHour = sum(s.Minutes, timeline.Minute, timeline.Hour)
-	c.LastDay = sum(s.Minutes, timeline.Minute, 24*timeline.Hour)
-	c.LastWeek = sum(s.Hours, timeline.Hour, 7*24*timeline.Hour)
-	if n := len(s.Minutes); n > 0 && c.LastAttempt == 0 {
-		c.LastAttempt = report.Time(s.Minutes[n-1].At * timeline.Minute)
+	c.LastHour, c.LastDay = sum(timeline.Hour), sum(24*timeline.Hour)
+	for _, b := range s.Hours {
+		if (b.At+1)*timeline.Hour > now-7*24*timeline.Hour {
+			c.LastWeek += uint64(b.N)
+		}
+	}
+	if n := len(s.Minutes); n > 0 {
+		c.LastAttempt = max(c.LastAttempt, report.Time(s.Minutes[n-1].At*timeline.Minute))
 	}
 }
 
@@ -190,10 +200,16 @@ func (c *Check) judge(m *report.Model, host *report.Host, known bool) {
 	}
 }
 
-// attempts judges connections without a sign.
+// attempts judges connections without a sign. The time of the last one decides: among very many
+// hosts, the attempts of some are not counted by time.
 func (c *Check) attempts(host *report.Host) {
-	if c.LastDay == 0 || host == nil {
+	recent := c.LastAttempt != 0 && time.Duration(c.Now-c.LastAttempt) < 24*time.Hour
+	if host == nil || c.LastDay == 0 && !recent {
 		return
+	}
+	made := verdict.Plural(int(c.LastDay), "attempt")
+	if c.LastDay == 0 {
+		made = "attempts that are not counted"
 	}
 	// A machine that sends through its own server, on a port of submission, is as it should be;
 	// so is a mail server.
@@ -204,11 +220,11 @@ func (c *Check) attempts(host *report.Host) {
 		uint64(host.On(25))*2 > uint64(host.Counts.Attempts) {
 		c.CleanAt = max(c.CleanAt, report.Time(int64(c.LastAttempt)+int64(c.Needed)))
 		c.against("still_tries", fmt.Sprintf("It made %s in the last 24 hours, and connects to "+
-			"port 25 of servers outside.", verdict.Plural(int(c.LastDay), "attempt")))
+			"port 25 of servers outside.", made))
 		return
 	}
 	c.note("other_attempts", fmt.Sprintf("It made %s in the last 24 hours, without a sign of "+
-		"spam: a mail program does that, too.", verdict.Plural(int(c.LastDay), "attempt")))
+		"spam: a mail program does that, too.", made))
 }
 
 // verdicts are the states in words.

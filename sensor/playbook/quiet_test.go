@@ -60,7 +60,10 @@ func TestVerify(t *testing.T) {
 		clean        int64 // hours after the beginning, zero for none
 	}{
 		{name: "a bot, quiet for a day", watched: 100, ago: 25, class: verdict.Spambot, want: Clean},
-		{name: "a bot, quiet for 23 hours", watched: 100, ago: 23, class: verdict.Spambot, want: NotClean, against: "recent_sign", clean: 101},
+		{name: "a bot, quiet for 23 hours", watched: 100, ago: 23, class: verdict.Spambot, want: NotClean,
+			against: "recent_sign still_tries", clean: 101},
+		{name: "a bot that goes on, and is not counted by time", watched: 100, ago: 1, want: NotClean, against: "still_tries", clean: 123,
+			change: func(m *report.Model) { m.Findings[0].LastSign, m.Findings[0].Last = at(60*hour), at(60*hour) }},
 		{name: "a relay, quiet for a day", watched: 400, ago: 25, class: verdict.OpenRelay, want: NotClean, against: "recent_sign", clean: 375 + 168},
 		{name: "a relay, quiet for 8 days", watched: 400, ago: 192, class: verdict.OpenRelay, want: Clean},
 		{name: "an account, quiet for 2 days", watched: 100, ago: 48, class: verdict.HijackedAccount, want: Clean},
@@ -75,7 +78,7 @@ func TestVerify(t *testing.T) {
 			m.Health = []report.Health{{Check: "no_packets", Text: "Nothing comes."}}
 		}, want: Unknown, against: "blind"},
 		{name: "a bot that goes on without a sign", watched: 100, ago: 30, attempts: []int64{30, 2, 1}, want: NotClean,
-			against: "still_tries", clean: 94},
+			against: "still_tries", clean: 123},
 		{name: "a bot that was cleaned and submits mail", watched: 100, ago: 30, attempts: []int64{30, 2, 1}, want: Clean,
 			change: func(m *report.Model) { m.Hosts[0].Ports = []report.Port{{Port: 587, N: 60}, {Port: 25, N: 40}} }},
 		{name: "a mail server with an account that was locked", watched: 100, ago: 30, class: verdict.HijackedAccount,
@@ -87,7 +90,7 @@ func TestVerify(t *testing.T) {
 			}},
 		{name: "for information only", watched: 100, ago: 1, class: verdict.DirectSMTP, want: Clean,
 			change: func(m *report.Model) { m.Findings[0].Severity = "info" }},
-		{name: "another address of the machine", watched: 100, ago: 1, want: NotClean, against: "recent_sign", clean: 123,
+		{name: "another address of the machine", watched: 100, ago: 1, want: NotClean, against: "recent_sign still_tries", clean: 123,
 			change: func(m *report.Model) {
 				m.Findings[0].Also = []netip.Addr{m.Findings[0].IP}
 				m.Findings[0].IP = netip.MustParseAddr("10.20.4.99")
@@ -111,7 +114,7 @@ func TestVerify(t *testing.T) {
 			if err := x.Write(&b, Layout{Lang: p, Width: 80}); err != nil || !strings.Contains(b.String(), ip.String()) {
 				t.Errorf("%s: %v %s", c.name, err, b.String())
 			}
-			if p != nil && strings.Contains(b.String(), "The ") {
+			if p != nil && (strings.Contains(b.String(), "The ") || strings.Contains(b.String(), "attempts")) {
 				t.Errorf("%s: English in the French text: %s", c.name, b.String())
 			}
 			for l := range strings.Lines(b.String()) {
@@ -132,5 +135,11 @@ func TestVerifyCounts(t *testing.T) {
 	x := Verify(m, ip, attemptsAt(m, 0, 0, 5, 20, 30, 100, 200), false)
 	if x.LastHour != 2 || x.LastDay != 4 || x.LastWeek != 6 {
 		t.Errorf("%d %d %d, want 2 4 6", x.LastHour, x.LastDay, x.LastWeek)
+	}
+	// Without minutes, what is in the hours still counts.
+	busy := attemptsAt(m, 0, 0, 5, 20, 30, 100, 200)
+	busy.Minutes = nil
+	if x := Verify(m, ip, busy, false); x.LastHour != 2 || x.LastDay != 4 || x.LastWeek != 6 {
+		t.Errorf("without minutes: %d %d %d, want 2 4 6", x.LastHour, x.LastDay, x.LastWeek)
 	}
 }
