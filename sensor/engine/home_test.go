@@ -95,6 +95,35 @@ func TestLearnedNetworks(t *testing.T) {
 	}
 }
 
+// TestUnjudgedOfFiles checks that each host of a file that is not judged is known, so that a report
+// about one of them cannot call it clean, and that only the first are live.
+func TestUnjudgedOfFiles(t *testing.T) {
+	lists := [][]timedFrame{private(50)}
+	const hosts = 12
+	for i := range hosts {
+		lists = append(lists, publicBot(fmt.Sprintf("203.0.113.%d", 60+i), byte(60+i), true))
+	}
+	for _, live := range []bool{false, true} {
+		cfg := Config{Home: []netip.Prefix{netip.MustParsePrefix("192.168.0.0/16")}, HomeStated: true, Live: live}
+		e := New(cfg, Output{})
+		w := feeder{w: e.Worker(), size: 100}
+		for _, f := range together(lists...) {
+			w.take(f)
+		}
+		if len(w.list) > 0 {
+			w.flush()
+		}
+		e.Finish("end_of_input")
+		st, want := e.Stats(), hosts
+		if live {
+			want = 8
+		}
+		if len(st.Unjudged) != want || st.UnjudgedCount != hosts || !slices.IsSortedFunc(st.Unjudged, finding.Unjudged.Compare) {
+			t.Errorf("live %v: %d of %d named, want %d: %v", live, len(st.Unjudged), st.UnjudgedCount, want, st.Unjudged)
+		}
+	}
+}
+
 // TestOutsideClientsStayOutside checks that clients from the Internet are neither judged nor named:
 // they come in through a router, or a load balancer shows them with a full hop limit.
 func TestOutsideClientsStayOutside(t *testing.T) {

@@ -23,8 +23,8 @@ func (u Unjudged) Compare(o Unjudged) int {
 		u.Addr.Compare(o.Addr))
 }
 
-// maxHomeOptions bounds the networks that UnjudgedText repeats.
-const maxHomeOptions = 8
+// maxHomeOptions bounds the networks that UnjudgedText repeats, maxNamed the hosts that it names.
+const maxHomeOptions, maxNamed = 8, 8
 
 // UnjudgedText names hosts that are not judged, of n in all, and how to have them judged. home are
 // the home networks of now: an option must name them again. Both texts are empty if n is zero.
@@ -32,6 +32,7 @@ func UnjudgedText(list []Unjudged, n int, home []netip.Prefix) (text, hint strin
 	if n == 0 {
 		return "", ""
 	}
+	list = list[:min(len(list), maxNamed)]
 	var names, options []string
 	add := func(p netip.Prefix) {
 		if option := "--home " + p.String(); !slices.Contains(options, option) {

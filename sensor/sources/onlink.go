@@ -198,13 +198,14 @@ func (all *Set) isLearned(src *Source, k *flowtable.HostKey) bool {
 	return src.flags&onLink != 0 && all.cfg.Peers.Home.Learned(k.Addr, k.Scope.V6())
 }
 
-// maxUnjudged bounds the sources that Unjudged names.
+// maxUnjudged bounds the sources that Unjudged names live, where it is asked in each round. Of
+// files it names all: a report about some hosts must find each of its hosts.
 const maxUnjudged = 8
 
 // Unjudged are the sources outside the home networks whose verdict would be a spambot's, and which
 // are nearer to the capture than the servers that they contact, or few hops away: they may be
 // machines of the site. It returns the number of all, and the first in the order of their levels
-// and addresses.
+// and addresses; see maxUnjudged.
 func (all *Set) Unjudged() (list []finding.Unjudged, n int) {
 	if !all.cfg.Live && !all.homeSeen.Load() {
 		return nil, 0 // then every source is judged
@@ -226,8 +227,11 @@ func (all *Set) Unjudged() (list []finding.Unjudged, n int) {
 					Level: prof.Level(), Attempts: src.Counters.Attempts})
 			}
 		})
-		slices.SortFunc(list, finding.Unjudged.Compare)
-		list = list[:min(len(list), maxUnjudged)]
+		if all.cfg.Live {
+			slices.SortFunc(list, finding.Unjudged.Compare)
+			list = list[:min(len(list), maxUnjudged)]
+		}
 	}
+	slices.SortFunc(list, finding.Unjudged.Compare)
 	return list, n
 }
