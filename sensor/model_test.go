@@ -40,6 +40,9 @@ func TestModel(t *testing.T) {
 	for i := range m.Activity.Minutes.Flagged {
 		minutes += m.Activity.Minutes.Flagged[i]
 		all += m.Activity.Minutes.Flagged[i] + m.Activity.Minutes.Others[i] + m.Activity.Minutes.Servers[i]
+		if m.Activity.Minutes.Rest != nil { // hosts with one attempt
+			all += m.Activity.Minutes.Rest[i]
+		}
 	}
 	if hours != f.Counts.Attempts || minutes != f.Counts.Attempts {
 		t.Errorf("%d attempts by hour and %d by minute, want %d", hours, minutes, f.Counts.Attempts)

@@ -118,9 +118,9 @@ func (p *pipeline) limitMemory() {
 // smallCapture bounds the captures, in bytes, of which nothing large is kept.
 const smallCapture = 1 << 20
 
-// nonHeapMemory is the memory of the process outside of the Go heap: code (25 MB, most of it that
+// nonHeapMemory is the memory of the process outside of the Go heap: code (27 MB, most of it that
 // of serve and notify), libpcap, stacks.
-const nonHeapMemory = 40 << 20
+const nonHeapMemory = 44 << 20
 
 func (p *pipeline) session(s *finding.Session) uint64 {
 	var n uint64

@@ -14,7 +14,15 @@ func (s *Observer) countTime(ref flowtable.Ref, src *Source, now int64) {
 	if src.flags&(home|declared|serving) == 0 && src.profile == 0 {
 		return
 	}
-	s.times.Add(*s.Table.Sources.KeyOf(ref), now, 1)
+	host := *s.Table.Sources.KeyOf(ref)
+	switch n := src.Counters.Attempts; {
+	case src.flags&(home|declared|serving) == 0 || n > 1:
+		s.times.Add(host, now, 1)
+	case n == 0:
+		s.times.Once(now)
+	default:
+		s.times.Again(host, src.Counters.First, now)
+	}
 }
 
 // Times calls host with the attempts over time of each host of ours and each host that is judged,

@@ -11,12 +11,12 @@ import (
 type Hosts[K comparable] struct {
 	series map[K]*Series
 	bins   int
-	rest   Series // of the hosts beyond the bound
+	rest   Series // of the hosts beyond the bound, and of those with one attempt
 }
 
 // MaxBins bounds the bins of all hosts of a Hosts, about 16 bytes each. What is beyond it is
 // counted without its host.
-const MaxBins = 64 << 10
+const MaxBins = 8 << 10
 
 // Add counts n of a host at a time, in nanoseconds since 1970.
 func (h *Hosts[K]) Add(host K, at int64, n uint32) {
@@ -35,6 +35,17 @@ func (h *Hosts[K]) Add(host K, at int64, n uint32) {
 	if h.bins += s.Add(at, n); h.bins > MaxBins {
 		h.makeRoom(at)
 	}
+}
+
+// Once counts the first attempt of a host, without the host: of a flood of addresses most make no
+// other, and each would take 350 bytes.
+func (h *Hosts[K]) Once(at int64) { h.rest.Add(at, 1) }
+
+// Again counts the second attempt of a host, and with it the first one, that Once has counted.
+func (h *Hosts[K]) Again(host K, first, at int64) {
+	h.rest.take(first)
+	h.Add(host, first, 1)
+	h.Add(host, at, 1)
 }
 
 // makeRoom halves the bins: each pass over all of them makes room for many, so that many new bins

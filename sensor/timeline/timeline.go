@@ -62,6 +62,21 @@ func add(bins []Bin, at int64, n uint32, kept int64) []Bin {
 	return from(bins, bins[len(bins)-1].At-kept+1)
 }
 
+// take removes one from the count of a time, if it is still there.
+func (s *Series) take(at int64) {
+	for _, x := range []struct {
+		bins []Bin
+		at   int64
+	}{{s.Minutes, at / Minute}, {s.Hours, at / Hour}} {
+		i, found := slices.BinarySearchFunc(x.bins, x.at, func(b Bin, at int64) int {
+			return cmp.Compare(b.At, at)
+		})
+		if found && x.bins[i].N > 0 {
+			x.bins[i].N--
+		}
+	}
+}
+
 // from are the bins from a number on; the others are removed.
 func from(bins []Bin, at int64) []Bin {
 	i, _ := slices.BinarySearchFunc(bins, at, func(b Bin, at int64) int {

@@ -73,7 +73,7 @@ func TestHosts(t *testing.T) {
 // TestHostsByHour checks the bound when the hours alone exceed it: the busiest host keeps its last
 // day, and each attempt of that day is counted.
 func TestHostsByHour(t *testing.T) {
-	const hosts, hours = 2000, 60
+	const hosts, hours = 250, 60
 	var h Hosts[int]
 	passes, before := 0, 0
 	for hour := range int64(hours) {
@@ -106,5 +106,20 @@ func TestHostsByHour(t *testing.T) {
 	}, func(s *Series) { sum += count(s) })
 	if busiest != 23*hosts || sum != 23*hosts*(hosts+1)/2 {
 		t.Errorf("%d attempts, %d of the busiest host", sum, busiest)
+	}
+}
+
+// TestOnce: hosts with one attempt have no series, and are counted.
+func TestOnce(t *testing.T) {
+	var h Hosts[int]
+	for range 100 {
+		h.Once(5 * Minute)
+	}
+	h.Again(7, 5*Minute, 6*Minute)
+	h.Again(8, 9*Minute, 9*Minute) // its first attempt is not there any more
+	hosts, rest := map[int][]Bin{}, []Bin(nil)
+	h.All(func(host int, s *Series) { hosts[host] = s.Minutes }, func(s *Series) { rest = s.Minutes })
+	if !slices.Equal(rest, []Bin{{5, 99}}) || len(hosts) != 2 || !slices.Equal(hosts[7], []Bin{{5, 1}, {6, 1}}) || !slices.Equal(hosts[8], []Bin{{9, 2}}) {
+		t.Errorf("rest %v, hosts %v", rest, hosts)
 	}
 }
