@@ -120,7 +120,7 @@ const smallCapture = 1 << 20
 
 // nonHeapMemory is the memory of the process outside of the Go heap: code (27 MB, most of it that
 // of serve and notify), libpcap, stacks.
-const nonHeapMemory = 44 << 20
+const nonHeapMemory = 50 << 20
 
 func (p *pipeline) session(s *finding.Session) uint64 {
 	var n uint64
