@@ -149,7 +149,7 @@ func (a *app) analyse(ctx context.Context, names []string) (status.Getter, error
 		return nil, exit(exitUsage, err)
 	}
 	a.warn(cfg.warnings)
-	cfg.engine.Helpers = runtime.GOMAXPROCS(0)
+	cfg.engine.Helpers, cfg.engine.Times = runtime.GOMAXPROCS(0), true
 	cfg.store = new(status.Store)
 	watchdog, stop := startWatchdog(ctx, a.stderr)
 	defer stop()

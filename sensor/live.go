@@ -143,7 +143,7 @@ func (a *app) openLiveEvents(cfg *config, person bool) (io.Writer, io.Closer, er
 // findings are written, sources every five minutes.
 func (c *config) completeForLive() {
 	e := &c.engine
-	e.Live = true
+	e.Live, e.Times = true, true
 	if e.Home == nil {
 		e.Home = append(append([]netip.Prefix{}, engine.DefaultHome...), localNetworks()...)
 	}

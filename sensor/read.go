@@ -107,6 +107,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	defer files.Close()
 	cfg.sessionTable = o.only.table()
 	cfg.engine.AllSessions = cfg.sessions != "evidence" || cfg.sessionTable && o.events == ""
+	cfg.engine.Times = o.html != "" || o.json != "" // the text and the table show none
 	cfg.engine.Seed = files.Fingerprint()
 	var out io.Writer
 	var closer io.Closer

@@ -30,6 +30,9 @@ func TestReadOutputs(t *testing.T) {
 	if len(m.Findings) != 2 || m.Findings[0].IP.String() != "192.168.77.66" {
 		t.Errorf("findings %v", m.Findings)
 	}
+	if len(m.Findings[0].Hours) == 0 || len(m.Activity.Minutes.Flagged) == 0 {
+		t.Errorf("no attempts over time: %+v", m.Activity)
+	}
 	if !strings.Contains(stderr.String(), "1 host sends spam") {
 		t.Errorf("no report on standard error: %s", stderr.String())
 	}

@@ -60,6 +60,8 @@ type Config struct {
 	ShowSenders bool
 	// AllSessions emits every session; the default emits only sessions that belong to a finding.
 	AllSessions bool
+	// Times counts attempts by minute and hour; see Engine.Times. Without it nothing is counted.
+	Times bool
 	// SessionsPerFinding bounds the sessions that are emitted for a finding. Zero means 50.
 	SessionsPerFinding int
 	// SourceInterval is how often sources that changed are emitted, in nanoseconds of packet time.
@@ -201,6 +203,7 @@ func New(cfg Config, out Output) *Engine {
 		}})
 	e.sources.Init(&sources.Config{Peers: e.peers, Table: e.table, Sides: &e.sides,
 		Detect: cfg.Detect, Live: cfg.Live, AllSessions: cfg.AllSessions,
+		Times:              cfg.Times,
 		SessionsPerFinding: cfg.SessionsPerFinding, Now: e.clock.Now,
 		Watches: e.servers.Watches, MaybeEvidence: servers.MaybeEvidence,
 		Sessions: func() bool { return e.out.Session != nil },

@@ -33,6 +33,8 @@ type Config struct {
 	Live bool
 	// AllSessions emits every session, and not only those that belong to a finding.
 	AllSessions bool
+	// Times counts the attempts of hosts by minute and hour, for pictures.
+	Times bool
 	// SessionsPerFinding bounds the sessions that are emitted for a finding.
 	SessionsPerFinding int
 	// Now returns the time of the packets, in ns since 1970.

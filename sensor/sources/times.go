@@ -11,7 +11,7 @@ import (
 // countTime counts an attempt of a host of ours, or of one that is judged, by its time. A host in
 // no home network counts from the moment on at which it is judged.
 func (s *Observer) countTime(ref flowtable.Ref, src *Source, now int64) {
-	if src.flags&(home|declared|serving) == 0 && src.profile == 0 {
+	if !s.all.cfg.Times || src.flags&(home|declared|serving) == 0 && src.profile == 0 {
 		return
 	}
 	host := *s.Table.Sources.KeyOf(ref)
