@@ -13,6 +13,7 @@ import (
 
 	"spamsensor/sensor/event"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/lang"
 	"spamsensor/sensor/verdict"
 )
 
@@ -98,11 +99,11 @@ func (t *terminal) paragraph(first, s string) {
 	}
 	const indent = "          "
 	width := min(max(cmp.Or(t.width, 100), 40), 120) - len(indent) - len(first)
-	for i, line := range strings.Split(text.WrapSoft(s, width), "\n") {
+	for i, line := range lang.Wrap(s, width) {
 		if i > 0 {
 			first = strings.Repeat(" ", len(first))
 		}
-		fmt.Fprintf(t.out, "%s%s%s\n", indent, first, strings.TrimSpace(line))
+		fmt.Fprintf(t.out, "%s%s%s\n", indent, first, line)
 	}
 }
 

@@ -135,15 +135,10 @@ func sentence(s string) string {
 // line writes a wrapped text; first stands in front of its first line, rest in front of others.
 func (p *page) line(first, rest, s string) {
 	room := p.width - text.StringWidthWithoutEscSequences(first)
-	for i, l := range strings.Split(text.WrapSoft(hold(s), max(20, room)), "\n") {
+	for i, l := range lang.Wrap(s, max(20, room)) {
 		if i > 0 {
 			first = rest
 		}
-		p.b.WriteString(first + release(strings.TrimSpace(l)) + "\n")
+		p.b.WriteString(first + l + "\n")
 	}
 }
-
-// hold keeps spaces that must not be broken from the wrapping of lines, which takes them for
-// others; release gives them back.
-func hold(s string) string    { return strings.ReplaceAll(s, "\u00a0", "\ue000") }
-func release(s string) string { return strings.ReplaceAll(s, "\ue000", "\u00a0") }

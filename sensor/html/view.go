@@ -310,32 +310,4 @@ func (c *Card) MoreReasons() (list []report.Reason) {
 }
 
 // Steps are the sentences of the advice.
-func (c *Card) Steps() []string { return sentences(c.lang.Sentence(c.Advice)) }
-
-// sentences divides a text after each full stop that a capital letter follows.
-func sentences(s string) (list []string) {
-	for {
-		i := boundary(s)
-		if i < 0 {
-			return append(list, s)
-		}
-		list = append(list, s[:i+1])
-		s = s[i+2:]
-	}
-}
-
-func boundary(s string) int {
-	for from := 0; ; {
-		i := strings.Index(s[from:], ". ")
-		if i < 0 {
-			return -1
-		}
-		i += from
-		if next := s[i+2:]; next != "" && strings.ToUpper(next[:1]) == next[:1] &&
-			strings.ToLower(next[:1]) != next[:1] || strings.HasPrefix(s[i+2:], "É") ||
-			strings.HasPrefix(s[i+2:], "À") {
-			return i
-		}
-		from = i + 2
-	}
-}
+func (c *Card) Steps() []string { return lang.Sentences(c.lang.Sentence(c.Advice)) }

@@ -104,11 +104,7 @@ func (p *printer) wrap(first, rest, s string) {
 
 // folded divides a text into lines that leave room for a margin.
 func (p *printer) folded(s string, margin int) []string {
-	lines := strings.Split(text.WrapSoft(hold(s), p.width-margin), "\n")
-	for i := range lines {
-		lines[i] = release(strings.Trim(lines[i], " "))
-	}
-	return lines
+	return lang.Wrap(s, p.width-margin)
 }
 
 // clock is a time in the report's zone.
@@ -243,8 +239,3 @@ func cut(s string, n int) string {
 	}
 	return s
 }
-
-// hold keeps spaces that must not be broken from the wrapping of lines, which takes them for
-// others; release gives them back.
-func hold(s string) string    { return strings.ReplaceAll(s, "\u00a0", "\ue000") }
-func release(s string) string { return strings.ReplaceAll(s, "\ue000", "\u00a0") }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 
 	"spamsensor/sensor/finding"
 	"spamsensor/sensor/lang"
@@ -59,12 +58,11 @@ func (t *Text) wrapped(label, s string) {
 	if width < 40 {
 		width = 100
 	}
-	lines := strings.Split(text.WrapSoft(hold(s), width-margin), "\n")
-	for i, l := range lines {
+	for i, l := range lang.Wrap(s, width-margin) {
 		if i > 0 {
 			label = ""
 		}
-		t.labelled(label, release(strings.TrimRight(l, " ")))
+		t.labelled(label, l)
 	}
 }
 
@@ -409,8 +407,3 @@ func (t *Text) printFindingsOf(lines []json.RawMessage) {
 		}
 	}
 }
-
-// hold keeps spaces that must not be broken from the wrapping of lines, which takes them for
-// others; release gives them back.
-func hold(s string) string    { return strings.ReplaceAll(s, "\u00a0", "\ue000") }
-func release(s string) string { return strings.ReplaceAll(s, "\ue000", "\u00a0") }

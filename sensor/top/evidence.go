@@ -108,7 +108,7 @@ func (e *evidence) finding(f *report.Finding, first bool, latest report.Time) {
 		e.field("", p.Sprintf("as of %s; %s has the latest", e.clock(f.ReasonsAt),
 			e.explain(&f.Host)))
 	}
-	for i, s := range sentences(p.Sentence(f.Advice)) {
+	for i, s := range lang.Sentences(p.Sentence(f.Advice)) {
 		e.item([]string{"Do", ""}[min(i, 1)], s)
 	}
 	e.proof(f)
@@ -334,25 +334,4 @@ func end(a, b report.Time, zone *time.Location) string {
 		return to[11:]
 	}
 	return to
-}
-
-// sentences divides a text after each full stop that a capital letter follows.
-func sentences(s string) (list []string) {
-	for from := 0; ; {
-		i := strings.Index(s[from:], ". ")
-		if i < 0 {
-			if s != "" {
-				list = append(list, s)
-			}
-			return list
-		}
-		i += from
-		r := []rune(s[i+2:])
-		if len(r) > 0 && strings.ToUpper(string(r[0])) == string(r[0]) &&
-			strings.ToLower(string(r[0])) != string(r[0]) {
-			list, s, from = append(list, s[:i+1]), s[i+2:], 0
-			continue
-		}
-		from = i + 2
-	}
 }

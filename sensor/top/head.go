@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/gdamore/tcell/v2"
-	"github.com/jedib0t/go-pretty/v6/text"
 
+	"spamsensor/sensor/lang"
 	"spamsensor/sensor/report"
 )
 
@@ -51,11 +51,10 @@ func (v *view) headline(w, most int) (lines []line) {
 	a := alarms[m.Headline.Alarm]
 	badge := v.badge(a.word, a.color)
 	margin := width(badge.text) + 1
-	all := text.WrapSoft(p.Sentence(m.Headline.Sentence), max(w-margin, 10))
+	list := lang.Wrap(p.Sentence(m.Headline.Sentence), max(w-margin, 10))
 	for _, more := range m.Headline.More {
-		all += "\n" + text.WrapSoft(p.Sentence(more), max(w-margin, 10))
+		list = append(list, lang.Wrap(p.Sentence(more), max(w-margin, 10))...)
 	}
-	list := strings.Split(all, "\n")
 	for i, s := range list {
 		if i == most {
 			last := &lines[most-1][2]

@@ -1,10 +1,10 @@
 package top
 
 import (
+	"spamsensor/sensor/lang"
 	"strings"
 
 	"github.com/gdamore/tcell/v2"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/rivo/uniseg"
 )
 
@@ -120,9 +120,9 @@ func wrap(label span, margin int, s string, most int) (lines []line) {
 	if s == "" {
 		return nil
 	}
-	for _, l := range strings.Split(text.WrapSoft(s, max(most-margin, 10)), "\n") {
+	for _, l := range lang.Wrap(s, max(most-margin, 10)) {
 		gap := strings.Repeat(" ", max(margin-width(label.text), 0))
-		lines = append(lines, line{label, {gap, plain}, {strings.Trim(l, " "), plain}})
+		lines = append(lines, line{label, {gap, plain}, {l, plain}})
 		label = span{}
 	}
 	return lines
