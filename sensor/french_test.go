@@ -10,16 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/leonelquinteros/gotext"
-
 	"spamsensor/sensor/lang"
+	"spamsensor/sensor/lang/langtest"
 	"spamsensor/sensor/report"
 )
 
@@ -61,34 +59,6 @@ var inEnglish = map[string]string{
 // is for a person.
 var printed = []string{"html", "picture", "playbook", "rules"}
 
-// frenchTexts are the translations by their English text.
-func frenchTexts(t *testing.T) map[string]*gotext.Translation {
-	t.Helper()
-	all := map[string]*gotext.Translation{}
-	names, err := filepath.Glob("lang/fr/*.po")
-	if err != nil || len(names) == 0 {
-		t.Fatal(names, err)
-	}
-	for _, name := range names {
-		po := gotext.NewPo()
-		po.Parse([]byte(readText(t, name)))
-		for id, x := range po.GetDomain().GetTranslations() {
-			if id == "" {
-				continue
-			}
-			for _, key := range []string{id, x.PluralID} {
-				if before := all[key]; before != nil && !reflect.DeepEqual(before.Trs, x.Trs) {
-					t.Errorf("%s: %q is translated in two ways: %v, %v", name, key, before.Trs, x.Trs)
-				}
-				if key != "" {
-					all[key] = x
-				}
-			}
-		}
-	}
-	return all
-}
-
 // The verbs of a translation are those of its English text, and its spaces are French.
 func TestFrenchFormats(t *testing.T) {
 	verbs := func(s string) (list []string) {
@@ -104,7 +74,7 @@ func TestFrenchFormats(t *testing.T) {
 		return slices.Compact(list)
 	}
 	space := regexp.MustCompile(`[^ ] [:;?!»](?:$|[^\w])|« `)
-	for id, x := range frenchTexts(t) {
+	for id, x := range langtest.Translations(t, "lang/fr") {
 		for i, text := range x.Trs {
 			english := id
 			if i > 0 {
@@ -126,24 +96,6 @@ func TestFrenchFormats(t *testing.T) {
 
 // englishText finds texts of several words.
 var englishText = regexp.MustCompile(`\pL[,;:.)"]* +[("]*[\pL%]|% ?[sdq].* \pL|\pL.* %`)
-
-// fold is the value of an expression of literal texts.
-func fold(e ast.Expr) (string, bool) {
-	switch x := e.(type) {
-	case *ast.BasicLit:
-		if x.Kind == token.STRING {
-			s, err := strconv.Unquote(x.Value)
-			return s, err == nil
-		}
-	case *ast.ParenExpr:
-		return fold(x.X)
-	case *ast.BinaryExpr:
-		a, ok := fold(x.X)
-		b, ok2 := fold(x.Y)
-		return a + b, x.Op == token.ADD && ok && ok2
-	}
-	return "", false
-}
 
 // texts calls f with the texts of a file that a person reads.
 func texts(file *ast.File, all bool, f func(token.Pos, string)) {
@@ -174,7 +126,7 @@ func texts(file *ast.File, all bool, f func(token.Pos, string)) {
 					break
 				}
 				for _, a := range x.Args { // one word may be a text, too
-					if text, ok := fold(a); ok && strings.ToLower(text) != strings.ToUpper(text) {
+					if text, ok := langtest.Literal(a); ok && strings.ToLower(text) != strings.ToUpper(text) {
 						f(a.Pos(), text)
 					}
 				}
@@ -209,7 +161,7 @@ func pieces(e ast.Expr) (list []string) {
 		if b, ok := e.(*ast.BinaryExpr); ok && b.Op == token.ADD {
 			add(b.X)
 			add(b.Y)
-		} else if s, ok := fold(e); ok {
+		} else if s, ok := langtest.Literal(e); ok {
 			last += s
 		} else {
 			end()
@@ -237,11 +189,16 @@ var frenchExceptions = map[string]string{
 	"servers quoted it).":                 "a part of a reason that is looked for",
 }
 
+func has(all map[string]langtest.Entry, key string) bool {
+	_, ok := all[key]
+	return ok
+}
+
 // translated reports whether a text has a translation: as it is, or by its lines, or without the
 // punctuation that joins it to another text.
-func translated(all map[string]*gotext.Translation, s string) bool {
+func translated(all map[string]langtest.Entry, s string) bool {
 	key := strings.TrimSpace(s)
-	if all[key] != nil || frenchExceptions[key] != "" || noText.MatchString(key) || !word.MatchString(verb.ReplaceAllString(key, "")) {
+	if has(all, key) || frenchExceptions[key] != "" || noText.MatchString(key) || !word.MatchString(verb.ReplaceAllString(key, "")) {
 		return true
 	}
 	if lines := strings.Split(key, "\n"); len(lines) > 1 {
@@ -253,12 +210,12 @@ func translated(all map[string]*gotext.Translation, s string) bool {
 		return true
 	}
 	bare := strings.TrimSuffix(strings.TrimLeft(key, ";:,. "), ":")
-	return all[bare] != nil || all[bare+" %s"] != nil || all[bare+": %s"] != nil
+	return has(all, bare) || has(all, bare+" %s") || has(all, bare+": %s")
 }
 
 // TestFrenchTexts walks the texts of the program, and names those without a translation.
 func TestFrenchTexts(t *testing.T) {
-	all := frenchTexts(t)
+	all := langtest.Translations(t, "lang/fr")
 	seen := 0
 	for _, dir := range slices.Concat(frenchPackages, printed) {
 		names, err := filepath.Glob(filepath.Join(dir, "*.go"))

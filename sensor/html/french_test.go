@@ -2,17 +2,13 @@ package html
 
 import (
 	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
+	"spamsensor/sensor/lang/langtest"
 	"strings"
 	"testing"
 	"text/template/parse"
-
-	"github.com/leonelquinteros/gotext"
 )
 
 // texts are the English texts and formats of this package: those of templates and of Go.
@@ -38,25 +34,11 @@ func texts(t *testing.T) (list []string) {
 			untranslated(t, tree)
 		}
 	}
-	names, err = filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
+	langtest.Walk(t, func(n ast.Node) {
+		if c, ok := n.(*ast.CallExpr); ok {
+			list = append(list, goTexts(c)...)
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			if c, ok := n.(*ast.CallExpr); ok {
-				list = append(list, goTexts(c)...)
-			}
-			return true
-		})
-	}
+	})
 	return list
 }
 
@@ -72,25 +54,11 @@ func goTexts(c *ast.CallExpr) (list []string) {
 		return nil
 	}
 	for _, a := range c.Args {
-		if s, ok := literal(a); ok {
+		if s, ok := langtest.Literal(a); ok {
 			list = append(list, s)
 		}
 	}
 	return list
-}
-
-// literal is the value of a text, or of a sum of texts.
-func literal(e ast.Expr) (string, bool) {
-	switch e := e.(type) {
-	case *ast.BasicLit:
-		s, err := strconv.Unquote(e.Value)
-		return s, err == nil && e.Kind == token.STRING
-	case *ast.BinaryExpr:
-		a, ok := literal(e.X)
-		b, also := literal(e.Y)
-		return a + b, ok && also
-	}
-	return "", false
 }
 
 // walk collects the literal arguments of the functions of a template that translate.
@@ -148,39 +116,21 @@ func untranslated(t *testing.T, tree *parse.Tree) {
 
 // TestFrench: every text of this package has a translation with the same verbs.
 func TestFrench(t *testing.T) {
-	known := map[string][]string{}
-	names, err := filepath.Glob("../lang/fr/*.po")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		po := gotext.NewPo()
-		po.Parse(text)
-		for id, x := range po.GetDomain().GetTranslations() {
-			known[id] = append(known[id], x.Trs[0])
-			if x.PluralID != "" {
-				known[x.PluralID] = append(known[x.PluralID], x.Trs[1])
-			}
-		}
-	}
+	known := langtest.Translations(t, "../lang/fr")
 	verbs := regexp.MustCompile(`%(\[\d\])?[.\d]*[a-z]`)
 	list := texts(t)
 	if len(list) < 100 {
 		t.Fatalf("only %d texts", len(list))
 	}
 	for _, s := range list {
-		translations := known[strings.TrimSpace(s)]
-		if len(translations) == 0 {
+		english := strings.TrimSpace(s)
+		x, ok := known[english]
+		if !ok {
 			t.Errorf("no French for %q", s)
+			continue
 		}
-		for _, x := range translations {
-			if len(verbs.FindAllString(s, -1)) != len(verbs.FindAllString(x, -1)) {
-				t.Errorf("%q and %q have other verbs", s, x)
-			}
+		if french := x.Of(english); len(verbs.FindAllString(s, -1)) != len(verbs.FindAllString(french, -1)) {
+			t.Errorf("%q and %q have other verbs", s, french)
 		}
 	}
 }

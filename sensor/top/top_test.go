@@ -6,13 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
-	"go/parser"
-	"go/token"
 	"net/netip"
-	"os"
-	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +16,7 @@ import (
 	"github.com/gdamore/tcell/v2"
 
 	"spamsensor/sensor/lang"
+	"spamsensor/sensor/lang/langtest"
 	"spamsensor/sensor/report"
 	"spamsensor/sensor/status"
 	"spamsensor/sensor/verdict"
@@ -575,39 +570,10 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
-// folded is the value of an expression of literal texts.
-func folded(e ast.Expr) (string, bool) {
-	switch x := e.(type) {
-	case *ast.BasicLit:
-		s, err := strconv.Unquote(x.Value)
-		return s, err == nil && x.Kind == token.STRING
-	case *ast.BinaryExpr:
-		a, ok := folded(x.X)
-		b, ok2 := folded(x.Y)
-		return a + b, ok && ok2
-	}
-	return "", false
-}
-
 // TestTranslated: every text that the package gives a Printer has a French one, and so have those of
 // its tables.
 func TestTranslated(t *testing.T) {
-	known := map[string]bool{}
-	names, err := filepath.Glob("../lang/fr/*.po")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range regexp.MustCompile(`(?m)^msgid(?:_plural)? (".*")$`).FindAllStringSubmatch(string(text), -1) {
-			if s, err := strconv.Unquote(m[1]); err == nil {
-				known[s] = true
-			}
-		}
-	}
+	known := langtest.Translations(t, "../lang/fr")
 	var list []string
 	for _, k := range keyTexts {
 		list = append(list, k.text)
@@ -616,50 +582,23 @@ func TestTranslated(t *testing.T) {
 		list = append(list, a.word)
 	}
 	list = append(list, "Do", "Why", "Proof", "Limits", "suspect", "likely", "confirmed", "info", "low", "medium", "high", "critical")
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
 	takes := map[string]bool{"Text": true, "Sprintf": true, "Plural": true, "number": true, "field": true, "item": true, "note": true, "badge": true}
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
+	langtest.Walk(t, func(n ast.Node) {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || !takes[langtest.Called(call)] {
+			return
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
-		if err != nil {
-			t.Fatal(err)
+		for _, a := range call.Args {
+			if s, ok := langtest.Literal(a); ok && s != "" {
+				list = append(list, s)
+			}
 		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok {
-				return true
-			}
-			called := ""
-			switch f := call.Fun.(type) {
-			case *ast.SelectorExpr:
-				if x, ok := f.X.(*ast.Ident); ok && x.Name == "fmt" {
-					return true
-				}
-				called = f.Sel.Name
-			case *ast.Ident:
-				called = f.Name
-			}
-			if !takes[called] {
-				return true
-			}
-			for _, a := range call.Args {
-				if s, ok := folded(a); ok && s != "" {
-					list = append(list, s)
-				}
-			}
-			return true
-		})
-	}
+	})
 	if len(list) < 80 {
 		t.Fatalf("only %d texts", len(list))
 	}
 	for _, s := range list {
-		if !known[s] {
+		if _, ok := known[s]; !ok {
 			t.Errorf("no French for %q", s)
 		}
 	}
