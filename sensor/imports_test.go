@@ -49,6 +49,7 @@ var allowed = map[string]struct {
 	"sensor/rules":             {[]string{"sensor/lang", "sensor/report", "sensor/verdict"}, "a rule rests on what the report says"},
 	"sensor/rules/verify":      {[]string{"sensor/lang", "sensor/rules"}, "it tries rules in a network that it makes, whatever they are made from"},
 	"sensor/playbook":          {[]string{"sensor/lang", "sensor/report", "sensor/timeline", "sensor/verdict"}, "what to do rests on what the report says"},
+	"sensor/html/htmltest":     {nil, "a browser does not know what it shows"},
 	"sensor/lang/langtest":     {nil, "tests of texts do not know who says them"},
 	"sensor/timeline":          {nil, "when something happened does not depend on what it was"},
 	"sensor/inorder":           {nil, "an order does not depend on what is in it"},

@@ -10,16 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"spamsensor/sensor/html/htmltest"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	cdplog "github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
@@ -49,66 +45,16 @@ func onLoopback(t *testing.T, socket string) string {
 	return "http://" + l.Addr().String()
 }
 
-// browserTab is a tab of Chromium that collects what must not happen in it.
+// browserTab is a tab of Chromium.
 type browserTab struct {
-	ctx     context.Context
-	t       *testing.T
-	mu      sync.Mutex
-	console []string
-	loaded  []string
-}
-
-func newBrowser(t *testing.T) *browserTab {
-	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("needs chromium (apt-get install chromium)")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
-		chromedp.UserDataDir(t.TempDir()))
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("chromium does not start: %v", err)
-	}
-	b := &browserTab{ctx: ctx, t: t}
-	err = chromedp.Listen(ctx, func(e any) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		switch e := e.(type) {
-		case *runtime.EventConsoleAPICalled:
-			b.console = append(b.console, fmt.Sprint("console ", e.Type))
-		case *runtime.EventExceptionThrown:
-			b.console = append(b.console, e.ExceptionDetails.Text+" "+e.ExceptionDetails.Exception.Description)
-		case *cdplog.EventEntryAdded:
-			b.console = append(b.console, e.Entry.Text)
-		case *network.EventRequestWillBeSent:
-			b.loaded = append(b.loaded, e.Request.URL)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := chromedp.Run(ctx, func(ctx context.Context, target *chromedp.Target) (any, error) {
-		return cdp.Call(ctx, target, network.Enable, network.EnableParams{})
-	}); err != nil {
-		t.Fatal(err)
-	}
-	return b
+	*htmltest.Tab
+	t *testing.T
 }
 
 // do runs an action.
 func do[T any](b *browserTab, a chromedp.Action[T]) T {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
-	defer cancel()
-	v, err := chromedp.Run(ctx, a)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return v
+	return htmltest.Run(b.t, b.Tab, a)
 }
 
 // is reports whether an expression of JavaScript is true.
@@ -145,7 +91,7 @@ func (b *browserTab) shot(file string) {
 // What the person does stays; the keyboard alone leads from the sentence to the proof; nothing is loaded from elsewhere, and a
 // sensor that ends is told.
 func TestPageInBrowser(t *testing.T) {
-	b := newBrowser(t)
+	b := &browserTab{htmltest.NewTab(htmltest.Start(t), t), t}
 	ns := veth(t)
 	name, err := built()
 	if err != nil {
@@ -294,19 +240,18 @@ func TestPageInBrowser(t *testing.T) {
 			t.Error("what was known is gone")
 		}
 	})
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, line := range b.console {
+	console, loaded := b.Console(), b.Loaded()
+	for _, line := range console {
 		if !strings.Contains(line, "404") { // of /none
 			t.Errorf("console: %s", line)
 		}
 	}
-	for _, address := range b.loaded {
+	for _, address := range loaded {
 		if !strings.HasPrefix(address, url+"/") {
 			t.Errorf("the page loads %s", address)
 		}
 	}
-	if len(b.loaded) < 10 {
-		t.Errorf("the test saw only %d requests", len(b.loaded))
+	if len(loaded) < 10 {
+		t.Errorf("the test saw only %d requests", len(loaded))
 	}
 }

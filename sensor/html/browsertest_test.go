@@ -12,112 +12,34 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
-	cdplog "github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"spamsensor/sensor/html/htmltest"
 	"spamsensor/sensor/lang"
 	"spamsensor/sensor/report"
 )
 
-// browser starts Chromium for a test.
-func browser(t *testing.T) context.Context {
-	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
-		}
-	}
-	if path == "" {
-		t.Skip("needs chromium (apt-get install chromium)")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
-		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("hide-scrollbars", true))
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("chromium does not start: %v", err)
-	}
-	return ctx
-}
+// tab is a tab of a browser.
+type tab struct{ *htmltest.Tab }
 
-// tab is a tab of a browser that collects what must not happen in it.
-type tab struct {
-	ctx     context.Context
-	mu      sync.Mutex
-	console []string // texts in the console, and errors
-	loaded  []string // addresses of requests
-}
-
-func newTab(parent context.Context, t *testing.T) *tab {
-	t.Helper()
-	ctx, cancel := chromedp.NewContext(parent)
-	t.Cleanup(cancel)
-	b := &tab{ctx: ctx}
-	err := chromedp.Listen(ctx, func(e any) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		switch e := e.(type) {
-		case *runtime.EventConsoleAPICalled:
-			b.console = append(b.console, fmt.Sprint("console ", e.Type))
-		case *runtime.EventExceptionThrown:
-			b.console = append(b.console, e.ExceptionDetails.Text)
-		case *cdplog.EventEntryAdded:
-			b.console = append(b.console, e.Entry.Text)
-		case *network.EventRequestWillBeSent:
-			b.loaded = append(b.loaded, e.Request.URL)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	call(t, b, network.Enable, network.EnableParams{})
-	return b
-}
-
-// get runs an action in a tab.
-func get[T any](t *testing.T, b *tab, a chromedp.Action[T]) T {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
-	defer cancel()
-	v, err := chromedp.Run(ctx, a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
-// call runs a command of the protocol in a tab.
-func call[P, R any](t *testing.T, b *tab, command cdp.Command[P, R], params P) {
-	t.Helper()
-	get(t, b, func(ctx context.Context, target *chromedp.Target) (R, error) {
-		return cdp.Call(ctx, target, command, params)
-	})
-}
+func newTab(browser context.Context, t *testing.T) tab { return tab{htmltest.NewTab(browser, t)} }
 
 // open opens a page.
-func (b *tab) open(t *testing.T, file string) {
+func (b tab) open(t *testing.T, file string) {
 	t.Helper()
-	get(t, b, chromedp.Navigate("file://"+file))
+	htmltest.Run(t, b.Tab, chromedp.Navigate("file://"+file))
 }
 
 // look sets the size and colours of the window.
-func (b *tab) look(t *testing.T, width int64, scheme string) {
+func (b tab) look(t *testing.T, width int64, scheme string) {
 	t.Helper()
-	get(t, b, chromedp.EmulateViewport(width, 900))
-	call(t, b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+	htmltest.Run(t, b.Tab, chromedp.EmulateViewport(width, 900))
+	htmltest.Call(t, b.Tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
 }
 
@@ -174,7 +96,7 @@ func samples() map[string]*report.Model {
 
 // TestBrowser looks at reports in Chromium.
 func TestBrowser(t *testing.T) {
-	root := browser(t)
+	root := htmltest.Start(t)
 	for name, test := range map[string]func(context.Context, *testing.T){"faults": testFaults, "shown": testShown,
 		"without script": testWithoutScript, "keyboard": testKeyboard, "print": testPrint, "accessible": testAccessible} {
 		t.Run(name, func(t *testing.T) { test(root, t) })
@@ -197,7 +119,7 @@ func testFaults(root context.Context, t *testing.T) {
 			t.Fatal(err)
 		}
 		b.open(t, file)
-		if found := get(t, b, chromedp.Evaluate[[]string](faults)); len(found) > 0 != (name != "") {
+		if found := htmltest.Run(t, b.Tab, chromedp.Evaluate[[]string](faults)); len(found) > 0 != (name != "") {
 			t.Errorf("%q: %q", name, found)
 		}
 	}
@@ -222,23 +144,23 @@ func testShown(root context.Context, t *testing.T) {
 				for _, width := range []int64{390, 1280, 1920} {
 					for _, scheme := range []string{"light", "dark"} {
 						b.look(t, width, scheme)
-						for _, f := range get(t, b, chromedp.Evaluate[[]string](faults)) {
+						for _, f := range htmltest.Run(t, b.Tab, chromedp.Evaluate[[]string](faults)) {
 							t.Errorf("%d %s: %s", width, scheme, f)
 						}
 						if keep := flag.Lookup("test.artifacts"); keep.Value.String() != "true" {
 							continue
 						}
-						shot := get(t, b, chromedp.FullScreenshot(100))
+						shot := htmltest.Run(t, b.Tab, chromedp.FullScreenshot(100))
 						if err := os.WriteFile(filepath.Join(artifacts, fmt.Sprintf("%s.%s.%d.%s.png", name, tag, width, scheme)), shot,
 							0o600); err != nil {
 							t.Error(err)
 						}
 					}
 				}
-				get(t, b, chromedp.Evaluate[int]("[...document.querySelectorAll('details')].map(d => d.open = true).length"))
+				htmltest.Run(t, b.Tab, chromedp.Evaluate[int]("[...document.querySelectorAll('details')].map(d => d.open = true).length"))
 				for _, width := range []int64{390, 1280} {
 					b.look(t, width, "light")
-					for _, f := range get(t, b, chromedp.Evaluate[[]string](faults)) {
+					for _, f := range htmltest.Run(t, b.Tab, chromedp.Evaluate[[]string](faults)) {
 						t.Errorf("%d, all open: %s", width, f)
 					}
 				}
@@ -249,19 +171,18 @@ func testShown(root context.Context, t *testing.T) {
 }
 
 // quiet fails the test if the console is not empty, or anything but the file was loaded.
-func (b *tab) quiet(t *testing.T) {
+func (b tab) quiet(t *testing.T) {
 	t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.console) > 0 {
-		t.Errorf("console: %q", b.console)
+	console, loaded := b.Console(), b.Loaded()
+	if len(console) > 0 {
+		t.Errorf("console: %q", console)
 	}
-	for _, address := range b.loaded {
+	for _, address := range loaded {
 		if !strings.HasPrefix(address, "file://") {
 			t.Errorf("the page loads %s", address)
 		}
 	}
-	if len(b.loaded) == 0 {
+	if len(loaded) == 0 {
 		t.Error("the test sees no requests")
 	}
 }
@@ -275,9 +196,9 @@ func testWithoutScript(root context.Context, t *testing.T) {
 	var texts []string
 	for _, disabled := range []bool{false, true} {
 		b := newTab(root, t)
-		call(t, b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: disabled})
+		htmltest.Call(t, b.Tab, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: disabled})
 		b.open(t, file)
-		texts = append(texts, get(t, b, chromedp.Evaluate[string]("document.body.innerText")))
+		texts = append(texts, htmltest.Run(t, b.Tab, chromedp.Evaluate[string]("document.body.innerText")))
 		b.quiet(t)
 	}
 	if texts[0] != texts[1] || !strings.Contains(texts[1], "10.1.0.2") {
@@ -298,19 +219,19 @@ func testKeyboard(root context.Context, t *testing.T) {
 		const e = document.activeElement, box = e.getBoundingClientRect(), style = getComputedStyle(e);
 		return [e.className, location.hash, String(box.left >= 0 && box.width > 0 && box.bottom > 0 && box.top < innerHeight), style.outlineStyle];
 	})()`
-	get(t, b, chromedp.KeyEvent(kb.Tab))
-	if got := get(t, b, chromedp.Evaluate[[]string](focus)); !slices.Equal(got, []string{"skip", "", "true", "solid"}) {
+	htmltest.Run(t, b.Tab, chromedp.KeyEvent(kb.Tab))
+	if got := htmltest.Run(t, b.Tab, chromedp.Evaluate[[]string](focus)); !slices.Equal(got, []string{"skip", "", "true", "solid"}) {
 		t.Errorf("after Tab: %q", got)
 	}
-	get(t, b, chromedp.KeyEvent(kb.Enter))
-	if got := get(t, b, chromedp.Evaluate[[]string](focus)); got[1] != "#main" {
+	htmltest.Run(t, b.Tab, chromedp.KeyEvent(kb.Enter))
+	if got := htmltest.Run(t, b.Tab, chromedp.Evaluate[[]string](focus)); got[1] != "#main" {
 		t.Errorf("after Enter: %q", got)
 	}
 	seen := map[string]bool{} // what the keyboard reaches
 	for range 60 {
-		get(t, b, chromedp.KeyEvent(kb.Tab))
-		seen[get(t, b, chromedp.Evaluate[string]("document.activeElement.tagName"))] = true
-		if got := get(t, b, chromedp.Evaluate[[]string](focus)); got[2] != "true" && got[3] != "none" {
+		htmltest.Run(t, b.Tab, chromedp.KeyEvent(kb.Tab))
+		seen[htmltest.Run(t, b.Tab, chromedp.Evaluate[string]("document.activeElement.tagName"))] = true
+		if got := htmltest.Run(t, b.Tab, chromedp.Evaluate[[]string](focus)); got[2] != "true" && got[3] != "none" {
 			t.Errorf("the focus is outside the window: %q", got)
 		}
 	}
@@ -335,7 +256,7 @@ func testPrint(root context.Context, t *testing.T) {
 		}
 		b := newTab(root, t)
 		b.open(t, file)
-		pdf := get(t, b, chromedp.PrintToPDF(chromedp.PDFPreferCSSPageSize(), chromedp.PDFPrintBackground()))
+		pdf := htmltest.Run(t, b.Tab, chromedp.PrintToPDF(chromedp.PDFPreferCSSPageSize(), chromedp.PDFPrintBackground()))
 		paper := filepath.Join(artifacts, name+".pdf")
 		if err := os.WriteFile(paper, pdf, 0o600); err != nil {
 			t.Fatal(err)
@@ -414,8 +335,8 @@ func testAccessible(root context.Context, t *testing.T) {
 		b.open(t, file)
 		for _, scheme := range []string{"light", "dark"} {
 			b.look(t, 1280, scheme)
-			get(t, b, chromedp.Evaluate[bool](string(axe)+"; true"))
-			result := get(t, b, chromedp.Evaluate[axeResult](
+			htmltest.Run(t, b.Tab, chromedp.Evaluate[bool](string(axe)+"; true"))
+			result := htmltest.Run(t, b.Tab, chromedp.Evaluate[axeResult](
 				"axe.run(document, {resultTypes: ['violations', 'passes']})", chromedp.EvalAwaitPromise))
 			for _, v := range result.Violations {
 				t.Errorf("%s, %s: %s: %s: %.300q", name, scheme, v.ID, v.Help, v.Nodes[0])
