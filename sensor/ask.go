@@ -85,15 +85,28 @@ func (a *app) askCommand(use, short, example string, check cobra.PositionalArgs,
 			return askError(print(cmd.Context(), g, &o, args))
 		},
 	}
-	f := c.Flags()
-	socketFlag(c, &o.socket)
-	f.StringArrayVarP(&o.files, "read", "r", nil,
-		"analyse this capture `FILE` instead of asking a sensor; repeatable")
+	o.flags(c)
 	formatFlag(c, &o.format, tableFormats)
 	if strings.HasPrefix(use, "sources") {
-		f.IntVar(&o.limit, "limit", 1000, "most hosts to print")
+		c.Flags().IntVar(&o.limit, "limit", 1000, "most hosts to print")
 	}
 	return c
+}
+
+// flags adds the options that say whom to ask.
+func (o *askOptions) flags(c *cobra.Command) {
+	socketFlag(c, &o.socket)
+	c.Flags().StringArrayVarP(&o.files, "read", "r", nil,
+		"analyse this capture `FILE` instead of asking a sensor; repeatable")
+}
+
+// hostArgument reads the address of a host that a command is about.
+func hostArgument(args []string) (netip.Addr, error) {
+	addr, err := netip.ParseAddr(args[0])
+	if err != nil {
+		return addr, exit(exitUsage, fmt.Errorf("%s is no IP address", printable(args[0])))
+	}
+	return addr, nil
 }
 
 // askError gives an error of an answer its exit code.
@@ -242,9 +255,9 @@ func (a *app) printExplanation(ctx context.Context, g status.Getter, o *askOptio
 	if err := noCSV(o); err != nil {
 		return err
 	}
-	addr, err := netip.ParseAddr(args[0])
+	addr, err := hostArgument(args)
 	if err != nil {
-		return exit(exitUsage, fmt.Errorf("%s is no IP address", printable(args[0])))
+		return err
 	}
 	var x status.Explanation
 	path := "explain/" + url.PathEscape(addr.String())

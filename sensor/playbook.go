@@ -80,9 +80,9 @@ func (a *app) printVerify(ctx context.Context, g status.Getter, o *askOptions,
 	if err := noCSV(o); err != nil {
 		return err
 	}
-	addr, err := netip.ParseAddr(args[0])
+	addr, err := hostArgument(args)
 	if err != nil {
-		return exit(exitUsage, fmt.Errorf("%s is no IP address", printable(args[0])))
+		return err
 	}
 	addr = addr.Unmap().WithZone("")
 	var m report.Model

@@ -47,7 +47,7 @@ type restriction struct {
 
 // networks are the hosts and networks that are shown.
 func (o *onlyOptions) networks() (list []netip.Prefix, err error) {
-	for _, text := range split1(o.hosts) {
+	for _, text := range splitLists(o.hosts) {
 		a, err := netip.ParseAddr(text)
 		if err != nil || a.Zone() != "" {
 			return nil, fmt.Errorf("--host %s is no IP address", printable(text))
@@ -55,7 +55,7 @@ func (o *onlyOptions) networks() (list []netip.Prefix, err error) {
 		a = a.Unmap()
 		list = append(list, netip.PrefixFrom(a, a.BitLen()))
 	}
-	for _, text := range split1(o.nets) {
+	for _, text := range splitLists(o.nets) {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
 			return nil, fmt.Errorf("--net %s is no network (try 10.20.4.0/24)", printable(text))
@@ -63,16 +63,6 @@ func (o *onlyOptions) networks() (list []netip.Prefix, err error) {
 		list = append(list, p.Masked())
 	}
 	return list, nil
-}
-
-// split1 splits the values of a repeatable option at commas, too.
-func split1(values []string) (list []string) {
-	for _, v := range values {
-		for _, x := range strings.Split(v, ",") {
-			list = append(list, strings.TrimSpace(x))
-		}
-	}
-	return list
 }
 
 // onlyLayouts are the forms of a time in the local time zone.

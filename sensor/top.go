@@ -24,11 +24,7 @@ func (a *app) topCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.top(cmd.Context(), &o) },
 	}
-	f := c.Flags()
-	f.StringVar(&o.socket, "socket", "", "the sensor's control socket, `PATH` (default: "+
-		"control.socket of the configuration)")
-	f.StringArrayVarP(&o.files, "read", "r", nil,
-		"analyse this capture `FILE` instead of asking a sensor; repeatable")
+	o.flags(c)
 	return c
 }
 

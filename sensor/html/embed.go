@@ -31,9 +31,6 @@ type LeftOut struct {
 	Times bool `json:"times"`
 }
 
-// Any reports whether anything is left out.
-func (l LeftOut) Any() bool { return l != LeftOut{} }
-
 // partial is a model, and what it does not have.
 type partial struct {
 	report.Model

@@ -107,7 +107,7 @@ func (r *Renderer) Report(w io.Writer, m *report.Model, o Options) error {
 //
 //	headline, contents, findings, pictures, servers, hosts, sessions, limits, about   of a View
 //	finding, facts, advice, proof   of a Card
-//	host, hostfacts   of a HostView
+//	hostfacts   of a HostView
 //	server    of a ServerView
 func (r *Renderer) Section(w io.Writer, name string, data any) error {
 	if err := r.pages.ExecuteTemplate(w, name, data); err != nil {

@@ -177,17 +177,7 @@ func (c *Card) Machine() *HostView { return &HostView{c.base, &c.Host} }
 func (v *View) MoreRows() int { return len(v.Findings) - len(v.Rows) + v.MoreFindings }
 
 // AlarmWord is the colour of the headline in words.
-func (v *View) AlarmWord() string {
-	switch v.Headline.Alarm {
-	case report.Red:
-		return v.lang.Text("Alarm")
-	case report.Yellow:
-		return v.lang.Text("Warning")
-	case report.Green:
-		return v.lang.Text("No alarm")
-	}
-	return v.lang.Text("Not judged")
-}
+func (v *View) AlarmWord() string { return v.lang.Text(v.Headline.Alarm.Word()) }
 
 // Clock is a time to the second.
 func (b *base) Clock(t report.Time) template.HTML { return b.time(t, true, time.TimeOnly) }

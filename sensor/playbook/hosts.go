@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"spamsensor/sensor/verdict"
 )
@@ -209,16 +208,6 @@ func (b *builder) accounts() []Command {
 		on(exchange, "Get-MessageTrackingLog"+b.exchangeTimes()+
 			" -EventId RECEIVE -ResultSize Unlimited | Group-Object Sender -NoElement | "+
 			"Sort-Object Count -Descending | Select-Object -First 10"))
-}
-
-// exchangeTimes are the options of Get-MessageTrackingLog for the time of the finding.
-func (b *builder) exchangeTimes() string {
-	from, to, ok := b.span()
-	if !ok {
-		return ""
-	}
-	return fmt.Sprintf(" -Start ([datetime]'%s') -End ([datetime]'%s')",
-		from.Format(time.RFC3339), to.Format(time.RFC3339))
 }
 
 // clean cleans or reinstalls the machine.

@@ -275,24 +275,29 @@ func (b *builder) span() (from, to time.Time, ok bool) {
 		last.In(time.UTC).Add(margin).Truncate(time.Minute).Add(time.Minute), true
 }
 
-// journal are the options of journalctl for this time (systemd.time(7)).
-func (b *builder) journal() string {
+// times writes the time in which logs are read: the format has its beginning and its end. It is
+// empty if no time is known.
+func (b *builder) times(format, layout string) string {
 	from, to, ok := b.span()
 	if !ok {
 		return ""
 	}
-	const layout = "2006-01-02 15:04:05 UTC"
-	return fmt.Sprintf(" --since %q --until %q", from.Format(layout), to.Format(layout))
+	return fmt.Sprintf(format, from.Format(layout), to.Format(layout))
+}
+
+// journal are the options of journalctl for this time (systemd.time(7)).
+func (b *builder) journal() string {
+	return b.times(" --since %q --until %q", "2006-01-02 15:04:05 UTC")
 }
 
 // windowsTimes are the keys of Get-WinEvent's filter for this time.
 func (b *builder) windowsTimes() string {
-	from, to, ok := b.span()
-	if !ok {
-		return ""
-	}
-	return fmt.Sprintf("; StartTime=[datetime]'%s'; EndTime=[datetime]'%s'",
-		from.Format(time.RFC3339), to.Format(time.RFC3339))
+	return b.times("; StartTime=[datetime]'%s'; EndTime=[datetime]'%s'", time.RFC3339)
+}
+
+// exchangeTimes are the options of Get-MessageTrackingLog for this time.
+func (b *builder) exchangeTimes() string {
+	return b.times(" -Start ([datetime]'%s') -End ([datetime]'%s')", time.RFC3339)
 }
 
 // clock is a time as the reader's clock shows it.

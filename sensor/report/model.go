@@ -104,6 +104,19 @@ const (
 	Grey   Alarm = "grey"   // nothing could be judged
 )
 
+// Word is an alarm in words.
+func (a Alarm) Word() string {
+	switch a {
+	case Red:
+		return "Alarm"
+	case Yellow:
+		return "Warning"
+	case Green:
+		return "No alarm"
+	}
+	return "Not judged"
+}
+
 // Headline is the verdict in a sentence.
 type Headline struct {
 	Alarm    Alarm  `json:"alarm"`

@@ -35,9 +35,6 @@ func (w Words) Became(f *Finding, end Time) string {
 	return w.p.became(f, end)
 }
 
-// Did says what a host did.
-func (w Words) Did(c *Counts) string { return w.p.activity(c) }
-
 // Refused says what the refusals of a host are.
 func (w Words) Refused(c *Counts) string { return w.p.refused(c) }
 

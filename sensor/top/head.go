@@ -11,16 +11,10 @@ import (
 	"spamsensor/sensor/report"
 )
 
-// alarms are the words and colours of the headline.
-var alarms = map[report.Alarm]struct {
-	word  string
-	color tcell.Color
-}{
-	report.Red:    {"Alarm", tcell.ColorMaroon},
-	report.Yellow: {"Warning", tcell.ColorOlive},
-	report.Green:  {"No alarm", tcell.ColorGreen},
-	report.Grey:   {"Not judged", tcell.ColorDefault},
-}
+// alarmColor are the colours of the headline.
+var alarmColor = map[report.Alarm]tcell.Color{report.Red: tcell.ColorMaroon,
+	report.Yellow: tcell.ColorOlive, report.Green: tcell.ColorGreen,
+	report.Grey: tcell.ColorDefault}
 
 // head are the lines above the table: the verdict, the mirror port, and what else is to be known.
 func (v *view) head(w, h int) []line {
@@ -48,8 +42,7 @@ func (v *view) badge(word string, c tcell.Color) span {
 // headline is the verdict, in at most most lines.
 func (v *view) headline(w, most int) (lines []line) {
 	m, p := &v.last.model, v.o.Lang
-	a := alarms[m.Headline.Alarm]
-	badge := v.badge(a.word, a.color)
+	badge := v.badge(m.Headline.Alarm.Word(), alarmColor[m.Headline.Alarm])
 	margin := width(badge.text) + 1
 	list := lang.Wrap(p.Sentence(m.Headline.Sentence), max(w-margin, 10))
 	for _, more := range m.Headline.More {

@@ -578,8 +578,8 @@ func TestTranslated(t *testing.T) {
 	for _, k := range keyTexts {
 		list = append(list, k.text)
 	}
-	for _, a := range alarms {
-		list = append(list, a.word)
+	for a := range alarmColor {
+		list = append(list, a.Word())
 	}
 	list = append(list, "Do", "Why", "Proof", "Limits", "suspect", "likely", "confirmed", "info", "low", "medium", "high", "critical")
 	takes := map[string]bool{"Text": true, "Sprintf": true, "Plural": true, "number": true, "field": true, "item": true, "note": true, "badge": true}
