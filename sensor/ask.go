@@ -187,7 +187,8 @@ func (a *app) analyse(ctx context.Context, names []string) (status.Getter, error
 	if err := p.finish(finding.EndOfInput); err != nil {
 		return nil, err
 	}
-	return status.Local(&questions{p: p, started: began, file: a.opt.file}), nil
+	return status.Local(&questions{p: p, started: began, file: a.opt.file,
+		problems: problems}), nil
 }
 
 // text prints answers.

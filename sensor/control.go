@@ -91,6 +91,8 @@ type questions struct {
 	file    string    // of the configuration
 	reloads *reloader // of a live capture; nil for files
 	methods func() []string
+	// problems are those of the files; a running sensor has none.
+	problems []error
 }
 
 // Status implements status.Sensor.

@@ -25,7 +25,7 @@ func (q *questions) Model() any {
 	c := p.sources()
 	var m *report.Model
 	p.engine.Between(func() {
-		in := p.input(c)
+		in := p.input(c, q.problems)
 		in.Live, in.Sensor = p.health.live, p.cfg.name
 		if in.Live {
 			in.Last = max(in.Last, p.engine.Now()) // time goes on where no packet comes

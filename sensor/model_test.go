@@ -2,7 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"spamsensor/sensor/report"
@@ -61,5 +64,24 @@ func TestModel(t *testing.T) {
 	}
 	if err != nil || !reflect.DeepEqual(m, again) {
 		t.Errorf("the model is another one after its JSON: %v", err)
+	}
+}
+
+// TestModelOfDamagedFile: what was not read is in the model, for those who ask a capture as well.
+func TestModelOfDamagedFile(t *testing.T) {
+	b := testdata(t, "bot.pcap")
+	file := filepath.Join(t.TempDir(), "cut.pcap")
+	if err := os.WriteFile(file, b[:len(b)-10], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var a app
+	a.stderr = t.Output()
+	g, err := a.analyse(t.Context(), []string{file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m report.Model
+	if err := g.Get(t.Context(), "model", &m); err != nil || len(m.Input.Problems) != 1 || !strings.Contains(m.Input.Problems[0], "cut.pcap") {
+		t.Errorf("problems %q, %v", m.Input.Problems, err)
 	}
 }

@@ -199,8 +199,8 @@ func (p *pipeline) stats(now int64) {
 	p.heartbeat(now)
 }
 
-// input describes what was read so far; c are the counters of all sources.
-func (p *pipeline) input(c capture.Stats) report.Input {
+// input describes what was read so far; c are the counters of all sources, problems those of files.
+func (p *pipeline) input(c capture.Stats, problems []error) report.Input {
 	st := p.engine.Stats()
 	in := report.Input{Unused: p.engine.Unused(),
 		Frames: st.Frames, Refused: st.Refused, Bytes: c.BytesRead, First: st.First, Last: st.Last,
@@ -217,6 +217,9 @@ func (p *pipeline) input(c capture.Stats) report.Input {
 	}
 	for _, x := range st.Roles {
 		in.Roles = append(in.Roles, report.Declared{IP: x.Addr, Role: x.Kind})
+	}
+	for _, problem := range problems {
+		in.Problems = append(in.Problems, problem.Error())
 	}
 	return in
 }

@@ -304,14 +304,11 @@ func (a *app) progress(files *capture.Files, o readOptions) *progressbar.Progres
 // model is what a report says of a run that has ended.
 func (a *app) model(p *pipeline, names []string, only *onlyOptions, c capture.Stats,
 	problems []error, took time.Duration) *report.Model {
-	in := p.input(c)
+	in := p.input(c, problems)
 	in.Took, in.Sums = took, sumsOf(names, a.opt.verbose > 0)
 	in.Settings, in.Only = append(a.opt.settings(), only.settings()...), only.about(p)
 	for _, name := range names {
 		in.Names = append(in.Names, printable(name))
-	}
-	for _, problem := range problems {
-		in.Problems = append(in.Problems, problem.Error())
 	}
 	p.engine.Between(func() { p.report.Times(p.engine.Times) })
 	m := p.report.Model(&in)
