@@ -21,7 +21,7 @@ func (q *questions) Model() any {
 			hosts = append(hosts, *s)
 		})
 	}
-	present := q.present()
+	explained := q.explained()
 	c := p.sources()
 	var m *report.Model
 	p.engine.Between(func() {
@@ -29,7 +29,7 @@ func (q *questions) Model() any {
 		in.Live, in.Sensor = p.health.live, p.cfg.name
 		if in.Live {
 			in.Last = max(in.Last, p.engine.Now()) // time goes on where no packet comes
-			p.report.Renew(hosts, total, present)
+			p.report.Renew(hosts, total, explained)
 		}
 		p.report.Times(p.engine.Times)
 		m = p.report.Model(&in)
@@ -46,8 +46,9 @@ func (q *questions) Model() any {
 // those of its time: the next one comes after half an hour.
 const maxExplained = 100
 
-// present explains the hosts with an open finding, the worst first.
-func (q *questions) present() []*finding.Finding {
+// explained are the findings about hosts with an open finding, with the reasons of now; those of
+// other findings are of their latest events.
+func (q *questions) explained() []*finding.Finding {
 	if !q.p.health.live {
 		return nil
 	}

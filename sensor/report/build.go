@@ -133,7 +133,7 @@ func (r *Report) worstFindings() map[netip.Addr]string {
 // findingModel describes a finding; end is the end of the input.
 func (r *Report) findingModel(f *finding.Finding, end int64) Finding {
 	reasonsAt := Time(f.Time)
-	if now := r.present[f.ID]; now != nil && now.Class == f.Class && len(now.Reasons) > 0 {
+	if now := r.explained[f.ID]; now != nil && now.Class == f.Class && len(now.Reasons) > 0 {
 		reasonsAt = Time(now.Time)
 		latest := *f
 		latest.Reasons, latest.Blind, latest.Advice = now.Reasons, now.Blind, now.Advice

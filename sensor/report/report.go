@@ -45,7 +45,7 @@ type Report struct {
 	times     map[netip.Addr]*timeline.Series
 	site      *finding.Site
 	home      homeCounts
-	present   map[string]*finding.Finding // with the reasons of now, by id
+	explained map[string]*finding.Finding // with the reasons of now, by id; see Renew
 	live      bool                        // no end: old findings make room
 
 	only                    []netip.Prefix // see Only
@@ -280,14 +280,14 @@ func (r *Report) OpenHosts(most int) map[netip.Addr]bool {
 }
 
 // Renew replaces the hosts: whoever asks a running sensor adds them anew. total is the number of
-// all hosts, of which list has the worst. present are findings with the reasons of now; they take
+// all hosts, of which list has the worst. explained are findings with the reasons of now; they take
 // the place of those of the latest events.
-func (r *Report) Renew(list []finding.SourceRecord, total int, present []*finding.Finding) {
+func (r *Report) Renew(list []finding.SourceRecord, total int, explained []*finding.Finding) {
 	r.hosts, r.hostCount, r.tls = nil, 0, 0
-	r.present = map[string]*finding.Finding{}
-	for _, f := range present {
+	r.explained = map[string]*finding.Finding{}
+	for _, f := range explained {
 		if f.ID != "" {
-			r.present[f.ID] = f
+			r.explained[f.ID] = f
 		}
 	}
 	for i := range list {
