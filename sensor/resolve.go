@@ -237,9 +237,9 @@ const (
 	// defaultMemory limits the process unless limits.memory is set.
 	defaultMemory = 256 << 20
 	// processMemory is reserved for the process beside tables and capture buffers.
-	processMemory = 40 << 20
+	processMemory = 44 << 20
 	// minTableMemory is the least that the engine's tables need.
-	minTableMemory = 16 << 20
+	minTableMemory = 14 << 20
 )
 
 // captureBuffers returns the bytes of the capture buffers in the kernel; read and a
