@@ -47,8 +47,9 @@ func (v *View) kind(h *report.Host) picture.Kind {
 	return picture.Other
 }
 
-// HostsPicture is the picture of the hosts by what they contact. Its line is where the detectors
-// begin to count networks against a host: the findings say where that is.
+// HostsPicture is the picture of the hosts by what they contact. It has no line for the limit of
+// the detectors: they count networks within an hour, and a Model has those of the whole period. A
+// note says what the limit is, as far as the findings say it.
 func (v *View) HostsPicture() template.HTML {
 	d := picture.HostsData{ID: "hosts-picture"}
 	for i := range v.Hosts {
@@ -57,16 +58,18 @@ func (v *View) HostsPicture() template.HTML {
 			Servers: uint64(h.Counts.DestIPs), Attempts: uint64(h.Counts.Attempts),
 			Kind: v.kind(h)})
 	}
+	limit := 0.0
 	for i := range v.Findings {
 		for _, r := range v.Findings[i].Reasons {
-			if r.Code == "many_networks" && (d.Threshold == 0 || r.Threshold < d.Threshold) {
-				d.Threshold = r.Threshold
+			if r.Code == "many_networks" && (limit == 0 || r.Threshold < limit) {
+				limit = r.Threshold
 			}
 		}
 	}
-	if d.Threshold > 0 {
-		d.ThresholdLabel = v.lang.Sprintf("%d networks in an hour, usual only for a mail server",
-			int(d.Threshold))
+	if limit > 0 {
+		d.Note = v.lang.Sprintf("Not drawn: the limit of the detectors, %d different mail "+
+			"providers or networks within one hour. Servers of the whole period cannot be "+
+			"compared with it.", int(limit))
 	}
 	return picture.Hosts(v.lang, d)
 }

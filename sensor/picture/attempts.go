@@ -20,7 +20,7 @@ type AttemptsData struct {
 	Start time.Time
 	Width time.Duration
 	// A count for each interval. Rest are hosts beyond the bound of those that are counted one by
-	// one, and Outside hosts of other networks; both are drawn with the others.
+	// one, and Outside hosts of other networks; these two are drawn as one kind.
 	Servers, Others, Flagged, Rest, Outside []uint32
 	Marks                                   []Mark
 }
@@ -34,17 +34,19 @@ type Mark struct {
 const (
 	maxColumns = 180
 	minColumns = 8
-	maxMarks   = 8  // texts below the picture
 	tableRows  = 24 // at most
 )
 
 // column is a bar of a picture: the sum of some intervals.
 type column struct {
 	servers, others, flagged float64
-	outside                  float64 // of the others
+	outside, rest            float64
 }
 
-func (c column) sum() float64 { return c.servers + c.others + c.flagged }
+func (c column) sum() float64 { return c.servers + c.others + c.flagged + c.beyond() }
+
+// beyond are the hosts that are not known to be in the own networks.
+func (c column) beyond() float64 { return c.outside + c.rest }
 
 // says lists the kinds of hosts that there are.
 func (c column) says(p *lang.Printer) string {
@@ -55,11 +57,15 @@ func (c column) says(p *lang.Printer) string {
 	if c.servers > 0 {
 		list = append(list, p.Sprintf("%s by declared mail servers", count(p, c.servers)))
 	}
-	if c.others > c.outside {
-		list = append(list, p.Sprintf("%s by other hosts", count(p, c.others-c.outside)))
+	if c.others > 0 {
+		list = append(list, p.Sprintf("%s by other hosts", count(p, c.others)))
 	}
 	if c.outside > 0 {
 		list = append(list, p.Sprintf("%s by hosts of other networks", count(p, c.outside)))
+	}
+	if c.rest > 0 {
+		list = append(list, p.Sprintf("%s by hosts that are not counted one by one",
+			count(p, c.rest)))
 	}
 	return strings.Join(list, ", ")
 }
@@ -86,6 +92,10 @@ func Attempts(p *lang.Printer, d AttemptsData) template.HTML {
 	}
 	to := from.Add(time.Duration(max(len(list), minColumns)) * width)
 	v := &attemptsView{ID: id, Top: 26, Bottom: 186, Foot: 191, N: max(len(list), minColumns)}
+	f := &figure{ID: id, Title: title,
+		Unit: p.Sprintf("attempts in %s; times are %s", span(p, width), zoneName(from, to, zone))}
+	v.marks(p, f, d.Marks, from, to, zone)
+	f.Height = v.Bottom + 22
 	var top float64
 	v.Rows, top = linear(p, most, v.Top, v.Bottom)
 	v.Columns = timeline(p, zone, from, to)
@@ -95,9 +105,6 @@ func Attempts(p *lang.Printer, d AttemptsData) template.HTML {
 		v.After, v.AfterX, v.AfterMiddle = percent(share), percent(1-share), percent(1-share/2)
 		v.AfterText = p.Text("no data")
 	}
-	f := &figure{ID: id, Title: title, Height: 208,
-		Unit: p.Sprintf("attempts in %s; times are %s", span(p, width), zoneName(from, to, zone))}
-	v.marks(p, f, d.Marks, from, to, zone)
 	f.Body = execute("attempts", v)
 	at := from.Add(time.Duration(peak) * width).In(zone)
 	when := moment(p, at)
@@ -108,15 +115,12 @@ func Attempts(p *lang.Printer, d AttemptsData) template.HTML {
 		p.Plural(uint64(all[0].sum()), "attempt", "attempts"),
 		period(p, d.Start.In(zone), end.In(zone)), all[0].says(p), count(p, most), span(p, width),
 		when)
-	names := [...]string{p.Text("Other hosts"), p.Text("Declared mail servers"),
-		p.Text("Flagged hosts")}
-	shown := [...]bool{all[0].others > 0, all[0].servers > 0, all[0].flagged > 0}
-	for _, k := range []Kind{Flagged, Other, Declared} {
-		if !shown[k] {
-			continue
+	for _, l := range layers {
+		if l.own(all[0]) > 0 {
+			fill := fillOf(id, l.class)
+			f.Keys = append(f.Keys, key{fill, "", l.name(p, all[0])})
+			f.Fills = append(f.Fills, fill)
 		}
-		f.Keys = append(f.Keys, key{fillOf(id, classes[k]), "", names[k]})
-		f.Fills = append(f.Fills, fillOf(id, classes[k]))
 	}
 	f.Table = d.table(p, zone, n)
 	return draw(p, f)
@@ -158,23 +162,58 @@ func (d *AttemptsData) merge(lead, n, each int) []column {
 		c.servers += at(d.Servers, i)
 		c.flagged += at(d.Flagged, i)
 		c.outside += at(d.Outside, i)
-		c.others += at(d.Others, i) + at(d.Rest, i) + at(d.Outside, i)
+		c.others += at(d.Others, i)
+		c.rest += at(d.Rest, i)
 	}
 	return list
 }
 
 // table adds the intervals up to few rows.
 func (d *AttemptsData) table(p *lang.Printer, zone *time.Location, n int) table {
+	all := d.merge(0, n, max(1, n))[0]
 	t := table{Heads: []head{{p.Text("From"), true}, {p.Text("Declared mail servers"), false},
 		{p.Text("Flagged hosts"), false}, {p.Text("Other hosts"), false}}}
+	if all.beyond() > 0 {
+		t.Heads = append(t.Heads, head{beyondName(p, all), false})
+	}
 	each := d.each(n, tableRows)
 	lead := d.lead(zone, each)
 	for i, c := range d.merge(lead, n, each) {
 		at := d.Start.Add(time.Duration(i*each-lead) * d.Width).In(zone)
-		t.Rows = append(t.Rows, []string{moment(p, at), count(p, c.servers), count(p, c.flagged),
-			count(p, c.others)})
+		row := []string{moment(p, at), count(p, c.servers), count(p, c.flagged),
+			count(p, c.others)}
+		if all.beyond() > 0 {
+			row = append(row, count(p, c.beyond()))
+		}
+		t.Rows = append(t.Rows, row)
 	}
 	return t
+}
+
+// layers are the kinds of hosts from the top of the stack to its bottom.
+var layers = []struct {
+	class string
+	own   func(column) float64
+	name  func(p *lang.Printer, all column) string
+}{
+	{"flagged", func(c column) float64 { return c.flagged },
+		func(p *lang.Printer, _ column) string { return p.Text("Flagged hosts") }},
+	{"others", func(c column) float64 { return c.others },
+		func(p *lang.Printer, _ column) string { return p.Text("Other hosts") }},
+	{"declared", func(c column) float64 { return c.servers },
+		func(p *lang.Printer, _ column) string { return p.Text("Declared mail servers") }},
+	{"outside", column.beyond, beyondName},
+}
+
+// beyondName names the hosts that are not known to be in the own networks.
+func beyondName(p *lang.Printer, all column) string {
+	switch {
+	case all.rest == 0:
+		return p.Text("Hosts of other networks")
+	case all.outside == 0:
+		return p.Text("Hosts that are not counted one by one")
+	}
+	return p.Text("Hosts of other networks, or not counted one by one")
 }
 
 // attemptsView is what the template draws.
@@ -195,41 +234,25 @@ type layer struct {
 	Path string
 }
 
-// markView is the line of one mark, or of several that are near to each other.
-type markView struct {
-	X, Label, Title string
-	Left, Width     int
-}
-
 // stack draws the columns: first the whole, then what is below the top kind, and so on, each over
 // the one before.
 func (v *attemptsView) stack(list []column, top float64) {
 	scale := float64(v.Bottom-v.Top) / top
-	for _, l := range []struct {
-		kind  Kind
-		value func(column) float64
-		own   func(column) float64
-	}{
-		{Flagged, column.sum, func(c column) float64 { return c.flagged }},
-		{Other, func(c column) float64 { return c.others + c.servers },
-			func(c column) float64 { return c.others }},
-		{Declared, func(c column) float64 { return c.servers },
-			func(c column) float64 { return c.servers }},
-	} {
-		some := false
-		heights := make([]float64, len(list))
+	heights := make([]float64, len(list))
+	for n := len(layers) - 1; n >= 0; n-- {
+		l, some := &layers[n], false
 		for i, c := range list {
-			some = some || l.own(c) > 0
-			if heights[i] = l.value(c) * scale; heights[i] > 0 {
-				heights[i] = max(heights[i], 2)
+			if own := l.own(c); own > 0 {
+				heights[i] += max(own*scale, 2) // what is there is seen
+				some = true
 			}
 		}
 		if some {
-			class := classes[l.kind]
-			v.Layers = append(v.Layers, layer{v.ID + "-" + class[:1], fillOf(v.ID, class),
+			v.Layers = append(v.Layers, layer{v.ID + "-" + l.class[:2], fillOf(v.ID, l.class),
 				outline(heights, float64(v.Bottom))})
 		}
 	}
+	slices.Reverse(v.Layers)
 }
 
 // outline is the path of columns of a width of one. Few columns have gaps.
@@ -265,53 +288,6 @@ func outline(heights []float64, bottom float64) string {
 		fmt.Fprintf(&b, "V%sz", short(bottom, 1))
 	}
 	return b.String()
-}
-
-// marks draws the marks, and their texts below the picture.
-func (v *attemptsView) marks(p *lang.Printer, f *figure, marks []Mark, from, to time.Time,
-	zone *time.Location) {
-	marks = slices.SortedStableFunc(slices.Values(marks), func(a, b Mark) int {
-		return a.At.Compare(b.At)
-	})
-	// Lines are so far apart that their letters do not touch on a telephone.
-	room := (letterWidth*float64(2*len(letters(len(marks)))+1) + 16) / narrow
-	last, first := -1.0, 0
-	for i, m := range marks {
-		text := cut(clean(m.Label), 60) + ", " + exact(p, m.At.In(zone))
-		if i < maxMarks {
-			f.Marks = append(f.Marks, text)
-		}
-		text = colon(p, letters(i+1), text)
-		x := min(1, max(0, m.At.Sub(from).Seconds()/to.Sub(from).Seconds()))
-		if n := len(v.Marks); n > 0 && x-last < room {
-			o := &v.Marks[n-1]
-			if i == first {
-				o.Title += "; …"
-			}
-			o.Label = letters(first) + "–" + letters(i+1)
-			o.Width = 12 + 8*len([]rune(o.Label))
-			o.Left = -o.Width / 2
-			continue
-		}
-		last, first = x, i+1
-		width := 12 + 8*len(letters(i+1))
-		v.Marks = append(v.Marks, markView{X: percent(x), Label: letters(i + 1), Title: text,
-			Left: -width / 2, Width: width})
-	}
-	if more := len(marks) - maxMarks; more > 0 {
-		f.Notes = append(f.Notes, p.Sprintf("Only in the picture: %s.",
-			p.Plural(uint64(more), "more mark", "more marks")))
-	}
-}
-
-// letters name a mark: A to Z, AA, AB, and so on, as the list below the picture does. Findings have
-// numbers, in another order.
-func letters(n int) string {
-	s := ""
-	for ; n > 0; n = (n - 1) / 26 {
-		s = string(rune('A'+(n-1)%26)) + s
-	}
-	return s
 }
 
 // ScaleX and ScaleY make a path that is in the units of the columns fit into a unit square.

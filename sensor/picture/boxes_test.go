@@ -121,8 +121,7 @@ func crowded() (list []*data) {
 				d.hosts.Hosts[j].Label = text
 			}
 		}
-		d.hosts.ThresholdLabel, d.server.Name, d.hours.Name, d.life.Name = text, text, text, text
-		d.hosts.Threshold = []float64{2, 10, 350, 0}[i%4]
+		d.hosts.Note, d.server.Name, d.hours.Name, d.life.Name = text, text, text, text
 		d.replies.Groups = append(d.replies.Groups, ReplyGroup{Other, n, uint64(n * n), uint64(n), uint64(n * i * i), 3})
 		for j := range i {
 			d.replies.Causes = append(d.replies.Causes, Cause{text, uint64(j * 1_000_000_000)})

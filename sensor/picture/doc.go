@@ -82,8 +82,8 @@ type key struct {
 type fill struct{ ID, Class string }
 
 // patterns are the classes with a pattern.
-var patterns = map[string]bool{"others": true, "flagged": true, "deferred": true, "rejected": true,
-	"recipients": true}
+var patterns = map[string]bool{"others": true, "outside": true, "flagged": true, "deferred": true,
+	"rejected": true, "recipients": true}
 
 // fillOf is the fill of a class in the figure with the prefix id.
 func fillOf(id, class string) fill {

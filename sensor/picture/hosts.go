@@ -17,10 +17,8 @@ import (
 type HostsData struct {
 	ID    string // prefix of the ids
 	Hosts []HostPoint
-	// Threshold is how many servers are more than usual; zero is none. ThresholdLabel says what it
-	// is, in the language of the reader.
-	Threshold      float64
-	ThresholdLabel string
+	// Note is what else is to be said, in the language of the reader; it may be empty.
+	Note string
 }
 
 // HostPoint is a host. A host that did not contact any server has no place in the picture.
@@ -68,15 +66,8 @@ func Hosts(p *lang.Printer, d HostsData) template.HTML {
 		return cmp.Or(cmp.Compare(b.Kind, a.Kind), cmp.Compare(b.Servers, a.Servers),
 			cmp.Compare(b.Attempts, a.Attempts))
 	})
-	v.mostX, v.mostY = 1.6*max(v.mostX, d.Threshold, 10), 1.6*max(v.mostY, 10)
+	v.mostX, v.mostY = 1.6*max(v.mostX, 10), 1.6*max(v.mostY, 10)
 	v.axes(p)
-	if d.Threshold > 0 {
-		v.Threshold = percent(v.x(d.Threshold))
-		v.Beyond = percent(1 - v.x(d.Threshold))
-		x := v.x(d.Threshold)
-		v.ThresholdLabel, v.ThresholdLeft = clean(d.ThresholdLabel), x > 0.5
-		v.ThresholdBelow = float64(wide(v.ThresholdLabel))*letterWidth > max(x, 1-x)*narrow
-	}
 	rest := v.dots()
 	v.crowd()
 	unnamed := v.names()
@@ -86,6 +77,9 @@ func Hosts(p *lang.Printer, d HostsData) template.HTML {
 	v.Axis = p.Text("servers contacted in the whole period")
 	f.Body = execute("hosts", v)
 	v.keys(p, f)
+	if d.Note != "" {
+		f.Notes = append(f.Notes, clean(d.Note))
+	}
 	if rest > 0 {
 		f.Notes = append(f.Notes, p.Sprintf("Counted into the cells: %s.",
 			p.Plural(uint64(rest), "more host", "more hosts")))
@@ -100,19 +94,17 @@ func Hosts(p *lang.Printer, d HostsData) template.HTML {
 
 // hostsView is what the template draws.
 type hostsView struct {
-	ID                                      string
-	Top, Bottom, Foot                       int
-	Rows, Columns                           []tick
-	Axis, Threshold, ThresholdLabel, Beyond string
-	ThresholdLeft                           bool
-	ThresholdBelow                          bool // the label has no room beside the line
-	Cells                                   []cells
-	Flagged, Declared, Others               []dot
-	dotted                                  []dot // all of them
-	Names                                   []name
-	list                                    []HostPoint // the flagged ones first
-	quiet, more                             []HostPoint // for the cells; more are flagged
-	mostX, mostY                            float64
+	ID                        string
+	Top, Bottom, Foot         int
+	Rows, Columns             []tick
+	Axis                      string
+	Cells                     []cells
+	Flagged, Declared, Others []dot
+	dotted                    []dot // all of them
+	Names                     []name
+	list                      []HostPoint // the flagged ones first
+	quiet, more               []HostPoint // for the cells; more are flagged
+	mostX, mostY              float64
 }
 
 // cells are those of a shade.
@@ -374,9 +366,6 @@ func (v *hostsView) keys(p *lang.Printer, f *figure) {
 		f.Keys = append(f.Keys, key{fill{Class: "declared"}, "square",
 			p.Text("Declared mail server")})
 	}
-	if v.ThresholdBelow {
-		f.Keys = append(f.Keys, key{fill{Class: "threshold"}, "tick", cut(v.ThresholdLabel, 80)})
-	}
 	if len(v.Others) > 0 {
 		f.Keys = append(f.Keys, key{fill{Class: "others"}, "circle", p.Text("Other host")})
 	}
@@ -416,6 +405,3 @@ func (v *hostsView) table(p *lang.Printer, f *figure) {
 			p.Number(h.Servers), p.Number(h.Attempts)})
 	}
 }
-
-// Height is that of the plot.
-func (v *hostsView) Height() int { return v.Bottom - v.Top }

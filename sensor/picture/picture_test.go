@@ -41,10 +41,11 @@ type data struct {
 func small() *data {
 	d := &data{
 		attempts: AttemptsData{ID: "attempts", Zone: paris, Start: start, Width: time.Minute, Servers: []uint32{3, 2}, Others: []uint32{0, 1},
-			Flagged: []uint32{30, 36}, Marks: []Mark{{start.Add(51 * time.Second), "192.168.77.66 spambot"}}},
-		hosts: HostsData{ID: "hosts", Threshold: 10, ThresholdLabel: "10 servers", Hosts: []HostPoint{{"192.168.77.66", 64, 66, Flagged},
+			Flagged: []uint32{30, 36}, Outside: []uint32{0, 4}, Rest: []uint32{1, 0},
+			Marks: []Mark{{start.Add(51 * time.Second), "192.168.77.66 spambot"}, {start.Add(54 * time.Second), "192.168.77.67 spambot"}}},
+		hosts: HostsData{ID: "hosts", Note: "Not drawn: 10 networks in an hour.", Hosts: []HostPoint{{"192.168.77.66", 64, 66, Flagged},
 			{"192.168.77.10", 3, 30, Declared}, {"192.168.77.20", 1, 2, Other}}},
-		replies: RepliesData{ID: "replies", Groups: []ReplyGroup{{Declared, 1, 41, 2, 1, 0}, {Flagged, 1, 8, 9, 37, 3}}, Causes: []Cause{{"Spamhaus ZEN", 21}}},
+		replies: RepliesData{ID: "replies", Groups: []ReplyGroup{{Declared, 1, 41, 2, 1, 0}, {Flagged, 1, 8, 9, 37, 3}, {Other, 2, 1, 0, 0, 2}}, Causes: []Cause{{"Spamhaus ZEN", 21}}},
 		hours:   HoursData{ID: "hours", Zone: paris, Name: "192.168.77.66", Hours: []HourCount{{start, 66}, {start.Add(26 * time.Hour), 3}}},
 		life: LifeData{ID: "life", Zone: paris, Name: "192.168.77.66 spambot", Steps: []Step{{start, "opened", "likely"},
 			{start.Add(time.Minute), "updated", "confirmed"}, {start.Add(time.Hour), "closed", "confirmed"}},
@@ -199,7 +200,7 @@ func TestBounds(t *testing.T) {
 func TestHostile(t *testing.T) {
 	for _, text := range hostile {
 		d := small()
-		d.attempts.Marks[0].Label, d.hosts.Hosts[0].Label, d.hosts.ThresholdLabel, d.server.Name = text, text, text, text
+		d.attempts.Marks[0].Label, d.hosts.Hosts[0].Label, d.hosts.Note, d.server.Name = text, text, text, text
 		d.replies.Causes[0].Name, d.hours.Name, d.life.Name, d.life.Sessions[0].Label = text, text, text, text
 		for name, html := range pictures(nil, d) {
 			wellFormed(t, html)
@@ -221,7 +222,7 @@ func TestExtremes(t *testing.T) {
 			replies: RepliesData{Groups: []ReplyGroup{{Kind: Flagged, Rejected: 1}}}, hours: HoursData{Hours: []HourCount{{start, 1}}},
 			life: LifeData{Steps: []Step{{start, "opened", "suspect"}}}},
 		"large": {attempts: AttemptsData{Start: far, Width: time.Hour, Flagged: []uint32{math.MaxUint32, 1}, Marks: []Mark{{start, ""}, {far.Add(1e15), ""}}},
-			hosts:   HostsData{Threshold: 1e12, Hosts: []HostPoint{{"a", math.MaxUint64, math.MaxUint64, Flagged}, {"b", 1, 1, Other}, {"c", 0, 0, Flagged}}},
+			hosts:   HostsData{Hosts: []HostPoint{{"a", math.MaxUint64, math.MaxUint64, Flagged}, {"b", 1, 1, Other}, {"c", 0, 0, Flagged}}},
 			server:  ServerData{Hours: []ServerHour{{start, 1e15, true, 1, 1e9}, {far, 1, true, math.MaxFloat32, -1e9}}},
 			replies: RepliesData{Groups: []ReplyGroup{{Flagged, 1, math.MaxUint32, 1, math.MaxInt64, 0}}, Causes: []Cause{{"a", math.MaxUint64}, {"b", 0}}},
 			hours:   HoursData{Hours: []HourCount{{start, math.MaxUint64 - 1}, {far, 1}, {start, 1}}},
@@ -295,6 +296,73 @@ func TestBand(t *testing.T) {
 		batch := ServerHour{N: 1000, Known: true, Usual: c.usual}
 		if _, high := batch.band(&f); high != 1000 || math.Abs(f-c.f) > 1e-6 {
 			t.Errorf("a batch as usual: up to %g, f %g", high, f)
+		}
+	}
+}
+
+// TestMarks checks that the labels of marks do not touch each other at any width, stay within the
+// picture, and that each mark has a label of its own while there is room.
+func TestMarks(t *testing.T) {
+	for name, at := range map[string]func(i int) time.Duration{"together": func(int) time.Duration { return time.Hour / 2 },
+		"at the end": func(int) time.Duration { return time.Hour }, "at the beginning": func(int) time.Duration { return 0 },
+		"near": func(i int) time.Duration { return 20*time.Minute + time.Duration(i)*time.Second }, "apart": func(i int) time.Duration { return time.Duration(i) * 5 * time.Minute }} {
+		for _, n := range []int{0, 1, 2, 3, 12, 13, 40, 700} {
+			var marks []Mark
+			for i := range n {
+				marks = append(marks, Mark{start.Add(at(i)), fmt.Sprint("host ", i)})
+			}
+			v, f := &attemptsView{Top: 26, Bottom: 186}, new(figure)
+			v.marks(nil, f, marks, start, start.Add(time.Hour), time.UTC)
+			if n <= maxMarks && len(v.Marks) != n || len(v.Marks) > n || n > 0 && len(v.Marks) == 0 {
+				t.Errorf("%s: %d marks have %d labels", name, n, len(v.Marks))
+			}
+			next := 1
+			for i := range v.Marks {
+				m := &v.Marks[i]
+				if m.first != next || m.last < m.first {
+					t.Errorf("%s: label %s after mark %d", name, m.Label, next-1)
+				}
+				next = m.last + 1
+				for _, width := range []float64{narrow, 500, broad} {
+					x := m.at/narrow*width + float64(m.Left)
+					if x < -14 || x+float64(m.Width) > width+14 {
+						t.Errorf("%s: of %d marks %s goes from %g to %g of %g", name, n, m.Label, x, x+float64(m.Width), width)
+					}
+					if i == 0 {
+						continue
+					}
+					if o := &v.Marks[i-1]; o.at/narrow*width+float64(o.Left+o.Width) > x {
+						t.Errorf("%s: of %d marks %s and %s touch each other at %g", name, n, o.Label, m.Label, width)
+					}
+				}
+			}
+			if next != n+1 {
+				t.Errorf("%s: %d of %d marks have a label", name, next-1, n)
+			}
+		}
+	}
+}
+
+// TestFewReplies checks that a few replies have no bar, and are said in words.
+func TestFewReplies(t *testing.T) {
+	html := string(Replies(nil, RepliesData{Groups: []ReplyGroup{{Declared, 1, 1, 0, 0, 0}}}))
+	if strings.Contains(html, `class="accepted"`) || !strings.Contains(html, "1 reply (1 accepted), too few for a share.") {
+		t.Error(html)
+	}
+	html = string(Replies(nil, RepliesData{Groups: []ReplyGroup{{Declared, 1, 10, 0, 0, 0}}}))
+	if !strings.Contains(html, `class="accepted"`) || !strings.Contains(html, "100 % accepted of 10 replies.") {
+		t.Error(html)
+	}
+}
+
+// TestOutsideApart checks that hosts of other networks are drawn apart from the others.
+func TestOutsideApart(t *testing.T) {
+	for want, d := range map[string]AttemptsData{"Hosts of other networks": {Outside: []uint32{5}}, "Hosts that are not counted one by one": {Rest: []uint32{5}},
+		"Hosts of other networks, or not counted one by one": {Rest: []uint32{5}, Outside: []uint32{5}}} {
+		d.Start, d.Width = start, time.Minute
+		html := string(Attempts(nil, d))
+		if !strings.Contains(html, "</svg>"+want+"</li>") || !strings.Contains(html, `<th scope="col">`+want+"</th>") || strings.Contains(html, "</svg>Other hosts</li>") {
+			t.Errorf("no %q in %s", want, html)
 		}
 	}
 }

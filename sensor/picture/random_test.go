@@ -40,7 +40,7 @@ func random(r *rand.Rand, text string) *data {
 	for i := range a.Servers {
 		a.Servers[i] = uint32(number())
 	}
-	d.hosts.Threshold, d.hosts.ThresholdLabel = real(), text
+	d.hosts.Note = text
 	d.hosts.Hosts, d.server.Hours, d.hours.Hours, d.life.Steps = nil, nil, nil, nil
 	d.server.Name, d.hours.Name, d.life.Name = text, text, text
 	for range r.IntN(70) {

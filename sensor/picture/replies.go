@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"html/template"
 	"slices"
+	"strings"
 
 	"spamsensor/sensor/lang"
 )
@@ -65,7 +66,7 @@ func Replies(p *lang.Printer, d RepliesData) template.HTML {
 		if g.sum() > 0 {
 			v.group(p, f, g, y)
 			for i, n := range g.counts() {
-				kinds[i] = kinds[i] || n > 0
+				kinds[i] = kinds[i] || n > 0 && g.sum() >= fewReplies
 			}
 			y += 46
 		}
@@ -81,6 +82,9 @@ func Replies(p *lang.Printer, d RepliesData) template.HTML {
 		}
 	}
 	y += v.causes(p, f, d.Causes, y)
+	if len(f.Keys) == 0 {
+		f.Unit = "" // there is no bar
+	}
 	f.Height = y - 8
 	f.Body = execute("replies", v)
 	return draw(p, f)
@@ -93,10 +97,11 @@ type repliesView struct {
 	Causes   []causeView
 }
 
+// groupView is a kind of host with its bar, or with what stands in the place of one.
 type groupView struct {
-	Text, Sum string
-	Y, BarY   int
-	Parts     []partView
+	Text, Sum, Few string
+	Y, BarY        int
+	Parts          []partView
 }
 
 // partView is a part of a bar. Label is empty if there is no room for it.
@@ -111,16 +116,36 @@ type causeView struct {
 	Y, BarY               int
 }
 
-// group draws the bar of a kind of host, and adds its sentence and its row.
+// group draws the bar of a kind of host, and adds its sentence and its row. A few replies have no
+// bar: one that is as long as that of a thousand looks as if it meant as much.
 func (v *repliesView) group(p *lang.Printer, f *figure, g *ReplyGroup, y int) {
 	names := [...]string{p.Text("Other hosts"), p.Text("Declared mail servers"),
 		p.Text("Flagged hosts")}
 	x := groupView{Text: names[g.Kind], Sum: p.Plural(g.sum(), "reply", "replies"), Y: y,
 		BarY: y + 6}
 	row := []string{names[g.Kind]}
+	for _, n := range g.counts() {
+		row = append(row, p.Number(n))
+	}
+	f.Table.Rows = append(f.Table.Rows, row)
+	says := p.Sprintf("%s (%s), too few for a share.", x.Sum, g.says(p))
+	if g.sum() >= fewReplies {
+		says = p.Sprintf("%.0f %% accepted of %s.", 100*float64(g.Accepted)/float64(g.sum()), x.Sum)
+		x.parts(p, f, g)
+	} else {
+		x.Few = p.Text("too few for a share")
+	}
+	v.Groups = append(v.Groups, x)
+	if f.Says != "" {
+		f.Says += " "
+	}
+	f.Says += colon(p, names[g.Kind], says)
+}
+
+// parts makes the bar.
+func (x *groupView) parts(p *lang.Printer, f *figure, g *ReplyGroup) {
 	at := 0.0
 	for i, n := range g.counts() {
-		row = append(row, p.Number(n))
 		share := float64(n) / float64(g.sum())
 		if n > 0 {
 			part := partView{Fill: f.Fills[i], X: percent(at), Width: percent(share),
@@ -132,16 +157,20 @@ func (v *repliesView) group(p *lang.Printer, f *figure, g *ReplyGroup, y int) {
 		}
 		at += share
 	}
-	v.Groups = append(v.Groups, x)
-	f.Table.Rows = append(f.Table.Rows, row)
-	if f.Says != "" {
-		f.Says += " "
+}
+
+// says names the replies that there are.
+func (g *ReplyGroup) says(p *lang.Printer) string {
+	var list []string
+	for i, text := range [...]string{p.Sprintf("%s accepted", p.Number(g.Accepted)),
+		p.Sprintf("%s told to try again later", p.Number(g.Deferred)),
+		p.Sprintf("%s refused", p.Number(g.Rejected)),
+		p.Sprintf("%s with a recipient refused", p.Number(g.Recipients))} {
+		if g.counts()[i] > 0 {
+			list = append(list, text)
+		}
 	}
-	says := p.Sprintf("%s, too few for a share.", x.Sum)
-	if g.sum() >= fewReplies {
-		says = p.Sprintf("%.0f %% accepted of %s.", 100*float64(g.Accepted)/float64(g.sum()), x.Sum)
-	}
-	f.Says += colon(p, names[g.Kind], says)
+	return strings.Join(list, ", ")
 }
 
 // causes draws the causes of refusals, and returns the height.
