@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -29,7 +28,6 @@ type askOptions struct {
 	files  []string
 	format string
 	limit  int
-	report bool // files is a report
 }
 
 func (a *app) askCommands() []*cobra.Command {
@@ -99,8 +97,7 @@ func (a *app) askCommand(use, short, example string, check cobra.PositionalArgs,
 func (o *askOptions) flags(c *cobra.Command) {
 	socketFlag(c, &o.socket)
 	c.Flags().StringArrayVarP(&o.files, "read", "r", nil,
-		"analyse this capture `FILE` instead of asking a sensor, repeatable; or a report of "+
-			"read --html or --json")
+		"analyse this capture `FILE` instead of asking a sensor; repeatable")
 }
 
 // hostArgument reads the address of a host that a command is about.
@@ -125,11 +122,8 @@ func askError(err error) error {
 	return exit(exitFailed, err)
 }
 
-// getter connects to a sensor, analyses captures, or reads a report.
+// getter connects to a sensor, or analyses captures.
 func (a *app) getter(ctx context.Context, o *askOptions) (status.Getter, error) {
-	if slices.ContainsFunc(o.files, isReport) {
-		return a.fromReport(o)
-	}
 	if len(o.files) > 0 {
 		return a.analyse(ctx, o.files)
 	}
@@ -208,10 +202,6 @@ func (a *app) asJSON(ctx context.Context, g status.Getter, o *askOptions, path s
 	answer any) (done bool, err error) {
 	if o.format != "json" {
 		return false, g.Get(ctx, path, answer)
-	}
-	if o.report {
-		return true, exit(exitUsage, errors.New("-o json: a report has no events; read --json "+
-			"writes its model"))
 	}
 	var raw json.RawMessage
 	if err := g.Get(ctx, path, &raw); err != nil {

@@ -20,13 +20,12 @@ var services = []struct {
 }{
 	{"notify", "spamsensor-notify",
 		[]string{"notify", "notify_limits", "reputation", "output.file", "state.dir",
-			"sensor.name", "sensor.lang"}},
+			"sensor.name"}},
 	{"serve", "spamsensor-serve", []string{"serve", "control.socket", "state.dir"}},
 }
 
 // foreignKeys are settings of other commands than run.
-var foreignKeys = []string{"sensor.lang", "capture.workers", "notify", "notify_limits",
-	"reputation", "serve"}
+var foreignKeys = []string{"capture.workers", "notify", "notify_limits", "reputation", "serve"}
 
 // hasKey reports whether a list has a key or a group that it is in.
 func hasKey(list []string, key string) bool {

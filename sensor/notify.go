@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
-	"spamsensor/sensor/lang"
 	"spamsensor/sensor/notify"
 )
 
@@ -56,7 +54,7 @@ func (a *app) notifyConfig(outbox string) (*notify.Config, zerolog.Logger, error
 	n := &notify.Config{Log: func(text string) { log.Warn().Msg(printable(text)) },
 		Events: cfg.output, Outbox: outbox, Host: cfg.name,
 		Channels: cfg.notify, Limits: cfg.notifyLimits,
-		Watch: cfg.watch(), Lang: lang.New(cmp.Or(a.opt.lang, cfg.lang, a.language()))}
+		Watch: cfg.watch()}
 	if n.Events == "-" {
 		n.Events = ""
 	}

@@ -98,7 +98,7 @@ func samples() map[string]*report.Model {
 func TestBrowser(t *testing.T) {
 	root := htmltest.Start(t)
 	for name, test := range map[string]func(context.Context, *testing.T){"faults": testFaults, "shown": testShown,
-		"without script": testWithoutScript, "keyboard": testKeyboard, "print": testPrint, "accessible": testAccessible} {
+		"without script": testWithoutScript, "keyboard": testKeyboard, "print": testPrint, "first screen": testFirstScreen, "accessible": testAccessible} {
 		t.Run(name, func(t *testing.T) { test(root, t) })
 	}
 }
@@ -240,7 +240,7 @@ func testKeyboard(root context.Context, t *testing.T) {
 	}
 }
 
-// testPrint: on paper every finding is there.
+// testPrint: on paper every finding is there, and all that is folded on a screen.
 func testPrint(root context.Context, t *testing.T) {
 	if _, err := exec.LookPath("pdftotext"); err != nil {
 		t.Skip("needs pdftotext (apt-get install poppler-utils)")
@@ -266,9 +266,45 @@ func testPrint(root context.Context, t *testing.T) {
 			t.Fatal(err)
 		}
 		words := strings.Fields(string(out))
+		text := strings.Join(words, " ")
+		if name == "three" {
+			for part, want := range map[string]string{"more reasons": "Its recipients are in 20 or more domains.", "the numbers of the attempts": "21 Nov 20:00",
+				"the timeline": "What became of the finding: 10.1.0.0", "the numbers of the timeline": "Session with a refusal 198.18.22.40:25",
+				"the numbers of a server": "Usual, at most"} {
+				if !strings.Contains(text, want) {
+					t.Errorf("%s: %s: no %q on paper: %s", name, part, want, text)
+				}
+			}
+			if n, m := strings.Count(text, "lock that, and change its password."), len(m.Findings); n != m {
+				t.Errorf("the advice is %d times on paper, want it for each of %d findings", n, m)
+			}
+		}
 		for i := range m.Findings {
 			if a := m.Findings[i].IP.String(); !slices.Contains(words, a) {
 				t.Errorf("%s: the finding about %s is not on paper", name, a)
+			}
+		}
+	}
+}
+
+// testFirstScreen: what is wrong, and whether the mail servers send as usual, is seen without scrolling.
+func testFirstScreen(root context.Context, t *testing.T) {
+	for _, tag := range []string{lang.English, lang.French} {
+		for name, m := range samples() {
+			file := filepath.Join(t.TempDir(), "a.html")
+			if err := os.WriteFile(file, []byte(write(t, tag, m)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			b := newTab(root, t)
+			htmltest.Run(t, b.Tab, chromedp.EmulateViewport(1280, 800))
+			b.open(t, file)
+			for selector, there := range map[string]bool{"h1": true, ".headline .servers li": len(m.Servers) > 0, ".contents a": true,
+				"#findings h2": len(m.Findings) > 0} {
+				bottom := htmltest.Run(t, b.Tab, chromedp.Evaluate[float64](fmt.Sprintf(
+					"Math.max(0, ...[...document.querySelectorAll('%s')].map(e => e.getBoundingClientRect().bottom))", selector)))
+				if bottom > 800 || there != (bottom > 0) {
+					t.Errorf("%s, %s: %s ends at %g", name, tag, selector, bottom)
+				}
 			}
 		}
 	}

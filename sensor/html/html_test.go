@@ -3,6 +3,7 @@ package html
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/netip"
 	"runtime/debug"
@@ -172,6 +173,44 @@ func TestLiveSections(t *testing.T) {
 			strings.Contains(s, "Run again") {
 			t.Errorf("%s: %s", name, s)
 		}
+	}
+}
+
+// TestServerStates: the headline has the verdict about each declared mail server, and counts those that it has no room for.
+func TestServerStates(t *testing.T) {
+	m := model(1, 0)
+	if list := New(nil).View(m, Options{}).ServerStates(); len(list) != 1 || list[0] != "Mail server 10.0.0.25: it sends as usual; it does not relay for strangers." {
+		t.Errorf("%q", list)
+	}
+	for i := range 5 {
+		s := m.Servers[0]
+		s.IP = address(i)
+		m.Servers = append(m.Servers, s)
+	}
+	if list := New(nil).View(m, Options{}).ServerStates(); len(list) != maxStates+1 || list[maxStates] != "and 3 more mail servers" {
+		t.Errorf("%q", list)
+	}
+}
+
+// TestFold: advice that an earlier finding has is folded, and nothing of it is lost.
+func TestFold(t *testing.T) {
+	m := model(3, 0)
+	for i, advice := range []string{"Find a. Block it. Clean it. Ask x.", "Find b. Block it. Clean it. Ask x.", "Find b. Block it. Find c. Block it. Clean it. End."} {
+		m.Findings[i].Advice = advice
+	}
+	v := New(nil).View(m, Options{})
+	for i, want := range []string{"1-4 as 0: Find a. Block it. Clean it. Ask x.", "1-1 as 0: Find b. | 2-4 as 1: Block it. Clean it. Ask x.",
+		"1-3 as 0: Find b. Block it. Find c. | 4-5 as 1: Block it. Clean it. | 6-6 as 0: End."} {
+		var parts []string
+		for _, g := range v.Cards[i].StepGroups() {
+			parts = append(parts, fmt.Sprintf("%d-%d as %d: %s", g.First, g.Last, g.Same, strings.Join(g.Steps, " ")))
+		}
+		if got := strings.Join(parts, " | "); got != want {
+			t.Errorf("finding %d: %s, want %s", i+1, got, want)
+		}
+	}
+	if groups := v.Card(m.Findings[1].ID).StepGroups(); len(groups) != 1 {
+		t.Errorf("a finding alone on its page has %v", groups)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 // Bounds of details.
 const (
 	maxServers  = 5 // mail servers with sentences and a picture
+	maxStates   = 3 // mail servers in the headline
 	maxFiles    = 20
 	maxSessions = 100 // mail sessions
 )
@@ -19,6 +20,26 @@ func (v *View) OtherCount() int { return len(v.Others) + v.Beyond }
 
 // MoreServers are mail servers that are not shown.
 func (v *View) MoreServers() int { return len(v.Servers) - len(v.Watched) }
+
+// ServerStates are the verdicts about the declared mail servers that were seen, in a sentence each.
+func (v *View) ServerStates() (list []string) {
+	more := 0
+	for i := range v.Servers {
+		s := &v.Servers[i]
+		switch {
+		case !s.Declared:
+		case len(list) == maxStates:
+			more++
+		default:
+			list = append(list, v.lang.Sprintf("Mail server %s: %s", s.IP.String(),
+				v.words.ServerState(s)))
+		}
+	}
+	if more > 0 {
+		list = append(list, v.lang.Sprintf("and %d more mail servers", more))
+	}
+	return list
+}
 
 // ToldServers are mail servers that are told of in sentences.
 func (v *View) ToldServers() []*ServerView { return v.Watched[:min(len(v.Watched), maxServers)] }
@@ -84,7 +105,25 @@ func (v *View) Took() string {
 }
 
 // LeftText says what the model inside the report does not have; empty if it has all.
-func (v *View) LeftText() string { return v.LeftOut.Text(v.lang) }
+func (v *View) LeftText() string {
+	var list []string
+	add := func(n int, one, other string) {
+		if n > 0 {
+			list = append(list, v.lang.Plural(uint64(n), one, other))
+		}
+	}
+	l := v.LeftOut
+	add(l.Findings, "finding", "findings")
+	add(l.Others, "finding that is ignored or withdrawn", "findings that are ignored or withdrawn")
+	add(l.Hosts, "host", "hosts")
+	add(l.Servers, "mail server", "mail servers")
+	add(l.Files, "file", "files")
+	if l.Times {
+		list = append(list, v.lang.Text("the attempts by minute"),
+			v.lang.Text("the messages of mail servers by hour"))
+	}
+	return strings.Join(list, ", ")
+}
 
 // Local reports whether the times are not in UTC, as those of events are.
 func (v *View) Local() bool { return v.ZoneName(v.Period.Last) != "UTC" }

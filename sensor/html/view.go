@@ -51,7 +51,7 @@ type View struct {
 	Beyond  int
 	flagged map[netip.Addr]bool // hosts with a finding that is more than information
 	Data    template.JS         // the model as JSON; empty on a page
-	LeftOut *report.LeftOut
+	LeftOut LeftOut
 }
 
 // Card is a finding as it is shown.
@@ -64,6 +64,7 @@ type Card struct {
 	Drawn  bool        // it has pictures of its own
 	// Level is the level of its headings where it has a page of its own; zero elsewhere.
 	Level int
+	same  map[string]int // steps that another finding on the page has, and its number
 }
 
 // HostView is a host as it is shown.
@@ -113,6 +114,7 @@ func (r *Renderer) View(m *report.Model, o Options) *View {
 	for i := range m.Servers[:min(len(m.Servers), maxRows)] {
 		v.Watched = append(v.Watched, &ServerView{b, &m.Servers[i], i + 1, m.Period.Last})
 	}
+	Fold(v.Cards)
 	v.addHosts()
 	return v
 }
@@ -298,6 +300,3 @@ func (c *Card) MoreReasons() (list []report.Reason) {
 	}
 	return list
 }
-
-// Steps are the sentences of the advice.
-func (c *Card) Steps() []string { return lang.Sentences(c.lang.Sentence(c.Advice)) }

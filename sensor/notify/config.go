@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"spamsensor/sensor/lang"
 	"spamsensor/sensor/verdict"
 )
 
@@ -55,7 +54,6 @@ type Config struct {
 	Channels []Channel
 	Limits   Limits
 	Watch    *Watch           // nil: no blocklist is asked
-	Lang     *lang.Printer    // of the notices; nil is English
 	Now      func() time.Time // nil means time.Now
 	// Log gets a line about what an administrator should know. Nil means none.
 	Log func(text string)

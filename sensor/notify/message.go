@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"spamsensor/sensor/lang"
 	"spamsensor/sensor/verdict"
 )
 
@@ -43,8 +42,7 @@ type Item struct {
 	Event json.RawMessage `json:"event,omitempty"`
 }
 
-// Message is what one channel gets at a time. It is English until in translates it: what is kept,
-// and the notify events, stay so.
+// Message is what one channel gets at a time.
 type Message struct {
 	ID      string    `json:"id"`
 	Channel string    `json:"channel"`
@@ -59,32 +57,6 @@ type Message struct {
 
 	Attempts int       `json:"attempts,omitempty"`
 	NextTry  time.Time `json:"next_try,omitzero"`
-
-	words *lang.Printer // of its texts; nil is English
-}
-
-// in is the message in a language. Ids, classes, levels and the events themselves stay as they are:
-// programs read them.
-func (m *Message) in(p *lang.Printer) *Message {
-	if p == nil {
-		return m
-	}
-	x := *m
-	x.words, x.Items, x.Notes = p, slices.Clone(m.Items), sentences(p, m.Notes)
-	for i := range x.Items {
-		it := &x.Items[i]
-		it.Headline, it.Advice = p.Sentence(it.Headline), p.Sentence(it.Advice)
-		it.Why, it.Reasons = p.Sentence(it.Why), sentences(p, it.Reasons)
-	}
-	return &x
-}
-
-// sentences translates texts. An empty list stays nil, as in the message that it is of.
-func sentences(p *lang.Printer, list []string) (out []string) {
-	for _, s := range list {
-		out = append(out, p.Sentence(s))
-	}
-	return out
 }
 
 // findingIDs are the findings of a message.
@@ -121,60 +93,51 @@ func worstFirst(items []Item) {
 func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // title says what an item is in a few words.
-func (it *Item) title(p *lang.Printer) string {
+func (it *Item) title() string {
 	switch it.Kind {
 	case itemFinding:
-		return it.what(p, it.Level+" ") + " " + it.Host + p.Sprintf(" since %s", when(it.Since))
+		return fmt.Sprintf("%s %s %s since %s", it.Level, it.Class, it.Host, when(it.Since))
 	case itemResolved:
-		return p.Sprintf("over: %s %s, since %s", it.what(p, ""), it.Host, when(it.Since))
+		return fmt.Sprintf("over: %s %s, since %s", it.Class, it.Host, when(it.Since))
 	case itemHealth:
-		return p.Sprintf("sensor impaired: %s since %s", it.ID, when(it.Since))
+		return fmt.Sprintf("sensor impaired: %s since %s", it.ID, when(it.Since))
 	case itemListed:
-		return p.Sprintf("%s is on the blocklist %s since %s", it.Host, it.Class, when(it.Since))
+		return fmt.Sprintf("%s is on the blocklist %s since %s", it.Host, it.Class, when(it.Since))
 	case itemDelisted:
-		return p.Sprintf("%s is off the blocklist %s", it.Host, it.Class)
+		return fmt.Sprintf("%s is off the blocklist %s", it.Host, it.Class)
 	case itemCleared:
-		return p.Sprintf("sensor recovered: %s, since %s", it.ID, when(it.Since))
+		return fmt.Sprintf("sensor recovered: %s, since %s", it.ID, when(it.Since))
 	}
 	return it.Headline
-}
-
-// what is the class of a finding after its level or nothing. English has the names that are in the
-// configuration and the events.
-func (it *Item) what(p *lang.Printer, level string) string {
-	if p == nil {
-		return level + it.Class
-	}
-	return p.Sentence(level + strings.ReplaceAll(it.Class, "_", " "))
 }
 
 // Subject is the message in one line.
 func (m *Message) Subject() string {
 	s := "[spamsensor " + m.Sensor + "] "
 	if len(m.Items) > 0 {
-		s += m.Items[0].title(m.words)
+		s += m.Items[0].title()
 	}
 	if more := len(m.Items) - 1 + m.More; more > 0 {
-		s += m.words.Sprintf(" (and %d more)", more)
+		s += fmt.Sprintf(" (and %d more)", more)
 	}
 	return s
 }
 
 // lines is an item as a text of lines.
-func (it *Item) lines(p *lang.Printer) (list []string) {
-	list = append(list, it.title(p))
+func (it *Item) lines() (list []string) {
+	list = append(list, it.title())
 	add := func(format string, s string) {
 		if s != "" {
-			list = append(list, p.Sprintf(format, s))
+			list = append(list, fmt.Sprintf(format, s))
 		}
 	}
-	if it.Headline != it.title(p) {
+	if it.Headline != it.title() {
 		add("%s", it.Headline)
 	}
 	for _, r := range it.Reasons {
 		add("- %s", r)
 	}
-	add("Severity: %s", p.Text(it.Severity))
+	add("Severity: %s", it.Severity)
 	add("MAC: %s", it.MAC)
 	if !it.Until.IsZero() {
 		add("Over since %s", when(it.Until))
@@ -194,7 +157,7 @@ func (m *Message) Text() string {
 		fmt.Fprintf(&b, "%s\n\n", n)
 	}
 	for i := range m.Items {
-		for j, l := range m.Items[i].lines(m.words) {
+		for j, l := range m.Items[i].lines() {
 			indent := "   "
 			if j == 0 {
 				indent = ""
@@ -209,13 +172,8 @@ func (m *Message) Text() string {
 		b.WriteByte('\n')
 	}
 	if m.More > 0 {
-		b.WriteString(m.leftOut() + "\n\n")
+		fmt.Fprintf(&b, "and %d more, which are in the events of the sensor\n\n", m.More)
 	}
-	b.WriteString(m.words.Sprintf("Sensor: %s\n", m.Sensor))
+	fmt.Fprintf(&b, "Sensor: %s\n", m.Sensor)
 	return b.String()
-}
-
-// leftOut says how many items were left out.
-func (m *Message) leftOut() string {
-	return m.words.Sprintf("and %d more, which are in the events of the sensor", m.More)
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"spamsensor/sensor/frame"
@@ -52,8 +51,6 @@ type Model struct {
 	// Unused are entries of the configuration without effect.
 	Unused []string `json:"unused,omitempty"`
 	Input  Input    `json:"input"`
-	// LeftOut is what a model lacks that was shortened to fit into an HTML report.
-	LeftOut *LeftOut `json:"left_out,omitempty"`
 }
 
 // MaxHosts bounds the hosts of a Model.
@@ -382,13 +379,8 @@ const unusual = 3
 
 // Well reports whether what was seen of a server is enough to say that nothing was wrong with it.
 func (s *Server) Well() bool {
-	if s.Hidden() || s.Finding != "" || s.Usual == nil || s.Outage != nil || s.Backscatter ||
-		s.Relay.Relayed > 0 || s.Queue.Listed > 0 || (s.Failed+s.Deferred)*10 > s.Counted {
-		return false
-	}
-	return !slices.ContainsFunc(s.Hours, func(h ServerHour) bool {
-		return h.Known && (h.Z > unusual || h.Z < -unusual)
-	})
+	return !s.Hidden() && s.Finding == "" && s.Usual != nil && s.Outage == nil && !s.Backscatter &&
+		s.Relay.Relayed == 0 && s.Queue.Listed == 0 && !s.muchRefused() && !s.isUnusual()
 }
 
 // Cause is a count with its name.

@@ -37,7 +37,9 @@ func (s *Sheet) found() (list []*html.Card) {
 // Worst are the findings that are told with what to do and why.
 func (s *Sheet) Worst() []*html.Card {
 	list := s.found()
-	return list[:min(len(list), maxCards)]
+	list = list[:min(len(list), maxCards)]
+	html.Fold(list)
+	return list
 }
 
 // Lesser are the next findings.
