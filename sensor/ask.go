@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -28,6 +29,7 @@ type askOptions struct {
 	files  []string
 	format string
 	limit  int
+	report bool // files is a report
 }
 
 func (a *app) askCommands() []*cobra.Command {
@@ -97,7 +99,8 @@ func (a *app) askCommand(use, short, example string, check cobra.PositionalArgs,
 func (o *askOptions) flags(c *cobra.Command) {
 	socketFlag(c, &o.socket)
 	c.Flags().StringArrayVarP(&o.files, "read", "r", nil,
-		"analyse this capture `FILE` instead of asking a sensor; repeatable")
+		"analyse this capture `FILE` instead of asking a sensor, repeatable; or a report of "+
+			"read --html or --json")
 }
 
 // hostArgument reads the address of a host that a command is about.
@@ -122,8 +125,11 @@ func askError(err error) error {
 	return exit(exitFailed, err)
 }
 
-// getter connects to a sensor, or analyses captures.
+// getter connects to a sensor, analyses captures, or reads a report.
 func (a *app) getter(ctx context.Context, o *askOptions) (status.Getter, error) {
+	if slices.ContainsFunc(o.files, isReport) {
+		return a.fromReport(o)
+	}
 	if len(o.files) > 0 {
 		return a.analyse(ctx, o.files)
 	}
@@ -202,6 +208,10 @@ func (a *app) asJSON(ctx context.Context, g status.Getter, o *askOptions, path s
 	answer any) (done bool, err error) {
 	if o.format != "json" {
 		return false, g.Get(ctx, path, answer)
+	}
+	if o.report {
+		return true, exit(exitUsage, errors.New("-o json: a report has no events; read --json "+
+			"writes its model"))
 	}
 	var raw json.RawMessage
 	if err := g.Get(ctx, path, &raw); err != nil {

@@ -20,12 +20,13 @@ var services = []struct {
 }{
 	{"notify", "spamsensor-notify",
 		[]string{"notify", "notify_limits", "reputation", "output.file", "state.dir",
-			"sensor.name"}},
+			"sensor.name", "sensor.lang"}},
 	{"serve", "spamsensor-serve", []string{"serve", "control.socket", "state.dir"}},
 }
 
 // foreignKeys are settings of other commands than run.
-var foreignKeys = []string{"capture.workers", "notify", "notify_limits", "reputation", "serve"}
+var foreignKeys = []string{"sensor.lang", "capture.workers", "notify", "notify_limits",
+	"reputation", "serve"}
 
 // hasKey reports whether a list has a key or a group that it is in.
 func hasKey(list []string, key string) bool {

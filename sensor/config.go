@@ -23,6 +23,7 @@ type fileConfig struct {
 	Sensor struct {
 		Name    string `yaml:"name"`
 		Sandbox string `yaml:"sandbox"`
+		Lang    string `yaml:"lang"`
 	} `yaml:"sensor"`
 	Capture struct {
 		Interfaces      textList `yaml:"interfaces"`
@@ -157,6 +158,7 @@ type config struct {
 	sessions     string // all, evidence, or empty for the command's default
 	logLevel     string
 	sandbox      string // auto, off, or empty for auto
+	lang         string // of notices, empty for that of the locale
 	control      controlConfig
 	serve        serveConfig
 	state        stateConfig

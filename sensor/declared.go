@@ -7,6 +7,17 @@ import (
 	"spamsensor/sensor/status"
 )
 
+// relayText says that a host is one of allowed_relays.
+const relayText = "our hosts may send to it: it is an allowed relay"
+
+// roleText says which role of smtp_servers a host has.
+func roleText(role string) string {
+	if role == "" || role == "mailserver" {
+		return "it is declared as a mail server"
+	}
+	return fmt.Sprintf("it is declared with the role %s", role)
+}
+
 // declared is what a configuration says of a host, each entry with its place. Of several roles the
 // last one holds.
 func (c *config) declared(addr netip.Addr) []status.Declaration {
@@ -18,17 +29,13 @@ func (c *config) declared(addr netip.Addr) []status.Declaration {
 	for i := len(c.file.SMTPServers) - 1; i >= 0; i-- {
 		s := &c.file.SMTPServers[i]
 		if a, err := netip.ParseAddr(s.IP); err == nil && a.Unmap() == addr {
-			text := "it is declared as a mail server"
-			if s.Role != "" && s.Role != "mailserver" {
-				text = fmt.Sprintf("it is declared with the role %s", s.Role)
-			}
-			add("smtp_servers", i, text)
+			add("smtp_servers", i, roleText(s.Role))
 			break
 		}
 	}
 	for i, p := range c.engine.AllowedRelays {
 		if p.Contains(addr) {
-			add("allowed_relays", i, "our hosts may send to it: it is an allowed relay")
+			add("allowed_relays", i, relayText)
 			break
 		}
 	}

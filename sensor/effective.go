@@ -57,6 +57,7 @@ func (c *config) inForce() fileConfig {
 	set := func(s *string, value string) { *s = cmp.Or(*s, value) }
 	set(&f.Sensor.Name, c.name)
 	set(&f.Sensor.Sandbox, "auto")
+	set(&f.Sensor.Lang, "auto")
 	f.Capture.Snaplen = cmp.Or(f.Capture.Snaplen, maxSnaplen)
 	set(&f.Capture.Buffer, sizeText(capture.DefaultBuffer))
 	set(&f.Capture.Method, string(capture.MethodAuto))

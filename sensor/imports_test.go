@@ -32,7 +32,7 @@ var allowed = map[string]struct {
 	"sensor/top":               {[]string{"sensor/lang", "sensor/report", "sensor/status", "sensor/verdict"}, "it asks a sensor, and knows nothing of how it works"},
 	"sensor/status":            {[]string{"sensor/event", "sensor/finding", "sensor/verdict", "sensor/lang"}, "it answers with events, and knows no engine"},
 	"sensor/reputation":        {[]string{"sensor/event"}, "it asks the world, and knows nothing of the sensor"},
-	"sensor/notify":            {[]string{"sensor/event", "sensor/verdict", "sensor/durable"}, "it reads events from their file, and never meets the sensor"},
+	"sensor/notify":            {[]string{"sensor/event", "sensor/lang", "sensor/verdict", "sensor/durable"}, "it reads events from their file, and never meets the sensor"},
 	"sensor/serve":             {[]string{"sensor/event", "sensor/html", "sensor/lang", "sensor/report", "sensor/status", "sensor/verdict"}, "it asks a sensor over its socket, and knows no other part of it"},
 	"sensor/setup":             {[]string{"sensor/finding", "sensor/verdict", "sensor/lang"}, "it learns from sessions, whoever heard them"},
 	"sensor/durable":           {nil, "a file does not depend on what is in it"},

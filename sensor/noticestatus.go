@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -76,6 +77,10 @@ func readNotices(file string, now time.Time) *status.Notices {
 func (a *app) printStatus(ctx context.Context, g status.Getter, o *askOptions, _ []string) error {
 	if err := noCSV(o); err != nil {
 		return err
+	}
+	if o.report {
+		return exit(exitUsage, errors.New("a report does not say how the sensor is; ask the "+
+			"sensor, or the capture"))
 	}
 	var raw json.RawMessage
 	if err := g.Get(ctx, "status", &raw); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"spamsensor/sensor/lang"
 	"spamsensor/sensor/notify"
 )
 
@@ -54,7 +56,7 @@ func (a *app) notifyConfig(outbox string) (*notify.Config, zerolog.Logger, error
 	n := &notify.Config{Log: func(text string) { log.Warn().Msg(printable(text)) },
 		Events: cfg.output, Outbox: outbox, Host: cfg.name,
 		Channels: cfg.notify, Limits: cfg.notifyLimits,
-		Watch: cfg.watch()}
+		Watch: cfg.watch(), Lang: lang.New(cmp.Or(a.opt.lang, cfg.lang, a.language()))}
 	if n.Events == "-" {
 		n.Events = ""
 	}

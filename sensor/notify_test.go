@@ -175,3 +175,26 @@ func TestNotifyUsage(t *testing.T) {
 		}
 	}
 }
+
+// The language of notices is that of the configuration, unless --lang says another one; without both it is
+// that of the locale.
+func TestNotifyLanguage(t *testing.T) {
+	var got []byte
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got, _ = io.ReadAll(r.Body) }))
+	defer server.Close()
+	for _, c := range []struct {
+		lang, locale, want string
+		args               []string
+	}{
+		{"fr", "C", "il ne s'est rien passé", nil}, {"fr", "C", "nothing happened", []string{"--lang", "en"}}, {"en", "fr_FR.UTF-8", "nothing happened", nil},
+		{"auto", "fr_FR.UTF-8", "il ne s'est rien passé", nil}, {"auto", "C", "nothing happened", nil}, {"en", "C", "il ne s'est rien passé", []string{"--lang", "fr"}},
+	} {
+		t.Setenv("LC_ALL", c.locale)
+		file := writeFile(t, filepath.Join(t.TempDir(), "c.yaml"), "sensor: {lang: "+c.lang+"}\nnotify:\n- {kind: webhook, server: '"+server.URL+"'}\n", 0o600)
+		var errs strings.Builder
+		code := run(t.Context(), append([]string{"notify", "test", "-c", file}, c.args...), nil, io.Discard, &errs)
+		if code != exitOK || !strings.Contains(string(got), c.want) {
+			t.Errorf("%v: %d %s %s", c, code, errs.String(), got)
+		}
+	}
+}

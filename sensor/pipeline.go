@@ -107,7 +107,7 @@ func (p *pipeline) setWatchdog(w *watchdog) {
 func (p *pipeline) limitMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		tables, buffers := int64(p.engine.Stats().MemoryCap), int64(p.cfg.captureBuffers())
-		debug.SetMemoryLimit(int64(p.cfg.memory) - tables - buffers - nonHeapMemory)
+		debug.SetMemoryLimit(max(minHeap, int64(p.cfg.memory)-tables-buffers-nonHeapMemory))
 	}
 	size := p.sources().BytesTotal // zero is unknown
 	if os.Getenv("GOGC") == "" && (size == 0 || size > smallCapture) {
@@ -117,6 +117,9 @@ func (p *pipeline) limitMemory() {
 
 // smallCapture bounds the captures, in bytes, of which nothing large is kept.
 const smallCapture = 1 << 20
+
+// minHeap is the least limit of the collector: with less it would do nothing but collect.
+const minHeap = 8 << 20
 
 // nonHeapMemory is the memory of the process outside of the Go heap: code (27 MB, most of it that
 // of serve and notify), libpcap, stacks.

@@ -192,6 +192,7 @@ func (a *app) openFiles(cfg *config, names []string, o *readOptions,
 		KnownLink: engine.KnownLink, Untimed: engine.Untimed,
 		Prefilter: engine.Prefilter(cfg.engine.Ports),
 		Only:      o.only.span(), Stdin: a.stdin, Steps: steps,
+		Window: min(capture.DefaultWindow, int64(cfg.memory)/64),
 	})
 	opening.end()
 	if err != nil {

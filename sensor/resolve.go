@@ -14,6 +14,7 @@ import (
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/event"
+	"spamsensor/sensor/lang"
 	"spamsensor/sensor/peer"
 	"spamsensor/sensor/state"
 )
@@ -36,6 +37,10 @@ func (r *resolver) resolve(f *fileConfig) *config {
 	c.sessions = r.oneOf("output.sessions", f.Output.Sessions, "all", "evidence")
 	c.logLevel = r.oneOf("log.level", f.Log.Level, "debug", "info", "warn", "error")
 	c.sandbox = r.oneOf("sensor.sandbox", f.Sensor.Sandbox, "auto", "off")
+	c.lang = r.oneOf("sensor.lang", f.Sensor.Lang, "auto", lang.English, lang.French)
+	if c.lang == "auto" {
+		c.lang = ""
+	}
 	r.state(c, f)
 	r.control(c, f)
 	r.serve(c, f)
@@ -237,9 +242,9 @@ const (
 	// defaultMemory limits the process unless limits.memory is set.
 	defaultMemory = 256 << 20
 	// processMemory is reserved for the process beside tables and capture buffers.
-	processMemory = 40 << 20
+	processMemory = 44 << 20
 	// minTableMemory is the least that the engine's tables need.
-	minTableMemory = 16 << 20
+	minTableMemory = 14 << 20
 )
 
 // captureBuffers returns the bytes of the capture buffers in the kernel; read and a

@@ -19,7 +19,7 @@ func (a *app) topCommand() *cobra.Command {
 		Use: "top", Short: "Show the hosts that use mail ports, live, with the evidence",
 		Long: "top shows the hosts of the sensor that runs on this machine, the worst first, and " +
 			"the evidence\nabout the selected one. It asks the sensor every second, and changes " +
-			"nothing. With -r it shows\nwhat captures have. The key ? lists the keys.",
+			"nothing. With -r it shows\nwhat captures or a report have. The key ? lists the keys.",
 		Example: "  sudo spamsensor top\n  spamsensor top -r monday.pcap.gz",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.top(cmd.Context(), &o) },
@@ -48,8 +48,8 @@ func (a *app) top(ctx context.Context, o *askOptions) error {
 	for _, f := range o.files {
 		names = append(names, printable(filepath.Base(f)))
 	}
-	err = top.Run(ctx, top.Options{Sensor: g, Files: names, Lang: a.printer(), Zone: time.Local,
-		Color: color})
+	err = top.Run(ctx, top.Options{Sensor: g, Files: names, Report: o.report,
+		Lang: a.printer(), Zone: time.Local, Color: color})
 	var unusable *top.TerminalError
 	if errors.As(err, &unusable) {
 		return exit(exitUsage, err)

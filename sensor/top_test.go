@@ -31,6 +31,19 @@ func (d *drawn) Show() {
 	d.text.Store(&text)
 }
 
+// wait returns what is drawn when it has a text, or after five seconds.
+func (d *drawn) wait(text string) (shown string) {
+	for range 500 {
+		if s := d.text.Load(); s != nil {
+			if shown = *s; strings.Contains(shown, text) {
+				break
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return shown
+}
+
 // TestManualTop: the example of top in the manual is what it shows of that capture.
 func TestManualTop(t *testing.T) {
 	_, example, ok := strings.Cut(readText(t, "README.md"), "$ spamsensor top -r sensor/testdata/bot.pcap\n")
@@ -45,23 +58,7 @@ func TestManualTop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	screen := &drawn{SimulationScreen: tcell.NewSimulationScreen("")}
-	done := make(chan error, 1)
-	go func() {
-		done <- top.Run(t.Context(), top.Options{Sensor: sensor, Files: []string{"bot.pcap"}, Zone: time.UTC, Screen: screen})
-	}()
-	var shown string
-	for range 500 { // until it is drawn
-		if s := screen.text.Load(); s != nil && strings.Contains(*s, "q quit") {
-			shown = *s
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	screen.InjectKey(tcell.KeyRune, 'q', tcell.ModNone)
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	shown := shownByTop(t, top.Options{Sensor: sensor, Files: []string{"bot.pcap"}})
 	rest := shown
 	for l := range strings.Lines(example + "\n") {
 		i := strings.Index(rest, l)

@@ -670,6 +670,10 @@ func TestEveryWayOfReading(t *testing.T) {
 					t.Errorf("seed %d: %d windows at a time\n%q and one\n%q", seed, ahead, got, want)
 				}
 			}
+			small := read(FilesConfig{Prefilter: filter, Window: 1 << 20}, path, 0)
+			if ahead := read(FilesConfig{Prefilter: filter, Window: 1 << 20}, path, 3); len(small) < 3*len(want) || !slices.Equal(ahead, small) {
+				t.Errorf("seed %d: windows of 1 MiB: %d, of 4 MiB: %d; three at a time\n%q and one\n%q", seed, len(small), len(want), ahead, small)
+			}
 			if filter != nil {
 				continue // what is read of a stream to learn its first frame is not filtered
 			}

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -29,11 +30,23 @@ type FilesConfig struct {
 	// Untimed is the class of Batch.Skipped for frames that are skipped because of their time; it
 	// is below frame.Classes. See Stats.Untimed.
 	Untimed uint8
+	// Window is the size of a window in bytes, see Batch.Round. Zero means DefaultWindow. Who keeps
+	// the packets of a window needs less memory with a smaller one.
+	Window int64
 	// Only is the time of the frames that are wanted; others are skipped under its class.
 	Only TimeSpan
 	// Steps counts reads, in OpenFiles and in Next, so that a watchdog does not mistake a long
 	// file without a frame for a hang. Nil means no counter.
 	Steps *atomic.Uint64
+}
+
+// withDefaults fills in what is left to defaults.
+func (cfg FilesConfig) withDefaults() FilesConfig {
+	if cfg.Steps == nil {
+		cfg.Steps = new(atomic.Uint64)
+	}
+	cfg.Window = cmp.Or(cfg.Window, DefaultWindow)
+	return cfg
 }
 
 // Files reads capture files in the order of their time. Files that overlap, such as the two
@@ -71,9 +84,7 @@ const maxActive = 64
 // OpenFiles opens files, directories (all captures in and below them) and "-". It fails only when
 // there is nothing to read: Next reports files that are damaged or no capture.
 func OpenFiles(names []string, cfg FilesConfig) (*Files, error) {
-	if cfg.Steps == nil {
-		cfg.Steps = new(atomic.Uint64)
-	}
+	cfg = cfg.withDefaults()
 	s := &Files{cfg: cfg, fingerprint: sha256.New(), merged: make([]frame.Frame, 0, maxFrames)}
 	for _, name := range names {
 		if err := s.add(name); err != nil {
@@ -183,7 +194,9 @@ func (s *Files) probe(f *file) error {
 		return &NoInputError{Name: f.name, Reason: "too many input files (65535 at a time)"}
 	}
 	reopen := f.raw == nil
-	f.batch.short = reopen // the first frame is enough
+	if reopen { // the first frame is enough
+		f.batch.window = min(shortWindowSize, s.cfg.Window)
+	}
 	if err := f.open(&s.cfg); err != nil {
 		f.close()
 		return partial(f.name, err)
@@ -288,7 +301,10 @@ func (s *Files) Next() (*Batch, error) {
 func (s *Files) openNext() {
 	f := s.pending[0]
 	s.pending = s.pending[1:]
-	f.prefilter, f.batch.from, f.batch.short = s.cfg.Prefilter, f.index, len(s.active) >= 2
+	f.prefilter, f.batch.from, f.batch.window = s.cfg.Prefilter, f.index, s.cfg.Window
+	if len(s.active) >= 2 {
+		f.batch.window = min(shortWindowSize, s.cfg.Window)
+	}
 	f.only = s.cfg.Only
 	if f.dropQueued() && len(f.queue) == 0 { // the next reading clears the batch
 		f.counted = true

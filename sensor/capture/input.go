@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bufio"
+	"cmp"
 	"compress/bzip2"
 	"errors"
 	"fmt"
@@ -62,6 +63,7 @@ var errReplaced = errors.New("another file has taken its place since it was look
 // open finds the format of the input. The error is the reason why the input cannot be read.
 func (f *file) open(cfg *FilesConfig) error {
 	known := cfg.KnownLink
+	f.batch.window = cmp.Or(f.batch.window, cfg.Window)
 	if f.raw == nil {
 		if err := f.openFile(cfg); err != nil {
 			return err

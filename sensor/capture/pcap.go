@@ -161,7 +161,7 @@ func (f *pcapFile) next(c *recordBatch) error {
 	} else {
 		return f.recordFault(f.b.bytes(), nil)
 	}
-	limit := int(c.windowSize() - f.b.offset()%c.windowSize())
+	limit := int(c.window - f.b.offset()%c.window)
 	pos := f.walk(f.b.bytes(), limit, c)
 	c.end = pos >= limit
 	f.b.start += pos

@@ -162,7 +162,7 @@ func (f *ngFile) next(c *recordBatch) error {
 		if ok, err := f.skipRest(c); !ok {
 			return err
 		}
-		if at := f.b.offset() / c.windowSize(); at != f.at {
+		if at := f.b.offset() / c.window; at != f.at {
 			f.at, c.end = at, true
 			return nil
 		}

@@ -10,9 +10,9 @@ type format interface {
 	offset() int64 // of the next record, in the decompressed input
 }
 
-// windowSize is the size of a window in bytes of the decompressed input. A window holds the records
-// that begin in it. Counters are output between windows.
-const windowSize = 4 << 20
+// DefaultWindow is the usual size of a window in bytes of the decompressed input. A window holds
+// the records that begin in it. Counters are output between windows.
+const DefaultWindow = 4 << 20
 
 // shortWindowSize is the window of an input that is merged with two or more others.
 const shortWindowSize = 64 << 10
@@ -31,22 +31,14 @@ type recordBatch struct {
 	end         bool // of the window
 	prefilter   *frame.Prefilter
 	from        uint16
-	short       bool // windows are short
+	window      int64 // size of the windows in bytes
 	only        TimeSpan
 }
 
 // clear empties the batch and keeps its memory.
 func (c *recordBatch) clear() {
-	*c = recordBatch{frames: c.frames[:0], prefilter: c.prefilter, from: c.from, short: c.short,
+	*c = recordBatch{frames: c.frames[:0], prefilter: c.prefilter, from: c.from, window: c.window,
 		only: c.only}
-}
-
-// windowSize is the size of this input's windows in bytes.
-func (c *recordBatch) windowSize() int64 {
-	if c.short {
-		return shortWindowSize
-	}
-	return windowSize
 }
 
 // add appends a frame whose record has this time, or counts it as skipped.

@@ -74,7 +74,7 @@ func OpenStream(cfg StreamConfig) *Stream {
 	s := &Stream{cfg: cfg, batches: make(chan streamBatch), taken: make(chan struct{}),
 		closed: make(chan struct{}), timer: time.NewTimer(readTimeout)}
 	s.close = sync.OnceFunc(func() { close(s.closed) })
-	files := FilesConfig{KnownLink: cfg.KnownLink}
+	files := FilesConfig{KnownLink: cfg.KnownLink}.withDefaults()
 	s.file = file{name: cfg.Name, live: true, raw: files.counter(streamReader{s})}
 	go s.read(&files)
 	return s

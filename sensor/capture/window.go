@@ -62,25 +62,26 @@ func (s *Files) Windows(n int) []*Window {
 	}
 	f := s.active[0]
 	p, ok := f.format.(*pcapFile)
-	if !ok || f.plain == nil || f.closeUnpacker != nil || f.batch.short || !f.batch.end ||
-		len(f.queue) > 0 {
+	if !ok || f.plain == nil || f.closeUnpacker != nil || f.batch.window != s.cfg.Window ||
+		!f.batch.end || len(f.queue) > 0 {
 		return nil
 	}
-	first := p.offset() / windowSize
-	if n = min(n, int(f.size/windowSize-first)); n < 2 {
+	first := p.offset() / s.cfg.Window
+	if n = min(n, int(f.size/s.cfg.Window-first)); n < 2 {
 		return nil
 	}
 	for len(s.windows) < n {
 		s.windows = append(s.windows, &Window{})
 	}
 	for i, w := range s.windows[:n] {
-		at := (first + int64(i)) * windowSize
+		at := (first + int64(i)) * s.cfg.Window
 		if i == 0 {
 			at = p.offset()
 		}
 		*w = Window{pcap: *p, guess: i > 0, start: at,
 			reader: countingReader{r: &plainReader{f.plain.f, at}, steps: f.raw.steps},
-			batch:  recordBatch{prefilter: f.prefilter, from: f.index, only: f.only}}
+			batch: recordBatch{prefilter: f.prefilter, from: f.index, window: s.cfg.Window,
+				only: f.only}}
 	}
 	return s.windows[:n]
 }

@@ -1,6 +1,7 @@
 package html
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"slices"
@@ -20,26 +21,9 @@ const (
 	maxDataFiles    = 100
 )
 
-// LeftOut is what the model inside a report does not have.
-type LeftOut struct {
-	Findings int `json:"findings"`
-	Hosts    int `json:"hosts"`
-	Servers  int `json:"mail_servers"`
-	Others   int `json:"ignored_and_withdrawn"`
-	Files    int `json:"files"`
-	// Times are the attempts by minute, and the messages of servers by hour.
-	Times bool `json:"times"`
-}
-
-// partial is a model, and what it does not have.
-type partial struct {
-	report.Model
-	LeftOut LeftOut `json:"left_out"`
-}
-
 // embedded is the model as JSON. If it is too big, it lacks times, then a part of all lists, of
 // which it keeps the beginning: the worst.
-func embedded(m *report.Model) (data []byte, left LeftOut, err error) {
+func embedded(m *report.Model) (data []byte, left *report.LeftOut, err error) {
 	share := 1.0
 	for _, times := range []bool{true, false} {
 		for {
@@ -58,8 +42,10 @@ func embedded(m *report.Model) (data []byte, left LeftOut, err error) {
 }
 
 // part is a share of a model.
-func part(m *report.Model, times bool, share float64) *partial {
-	p := &partial{Model: *m}
+func part(m *report.Model, times bool, share float64) *report.Model {
+	whole := *m
+	p := &whole
+	p.LeftOut = &report.LeftOut{}
 	p.Findings, p.LeftOut.Findings = begin(m.Findings, maxDataFindings, share)
 	p.Hosts, p.LeftOut.Hosts = begin(m.Hosts, maxDataHosts, share)
 	p.Servers, p.LeftOut.Servers = begin(m.Servers, maxDataServers, share)
@@ -87,4 +73,18 @@ func part(m *report.Model, times bool, share float64) *partial {
 func begin[T any](list []T, most int, share float64) (first []T, beyond int) {
 	n := int(math.Ceil(float64(min(len(list), most)) * share))
 	return list[:n], len(list) - n
+}
+
+// The model stands between these texts. The JSON before its end has no <, which json.Marshal
+// escapes; nor has any text before its beginning, which html/template escapes.
+var dataBegin, dataEnd = []byte(`<script type="application/json" id="model">`), []byte(`</script>`)
+
+// Data is the model inside a report that Report wrote, as JSON; ok is false if there is none.
+func Data(text []byte) (data []byte, ok bool) {
+	_, data, ok = bytes.Cut(text, dataBegin)
+	if !ok {
+		return nil, false
+	}
+	data, _, ok = bytes.Cut(data, dataEnd)
+	return data, ok
 }

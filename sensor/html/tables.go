@@ -105,25 +105,7 @@ func (v *View) Took() string {
 }
 
 // LeftText says what the model inside the report does not have; empty if it has all.
-func (v *View) LeftText() string {
-	var list []string
-	add := func(n int, one, other string) {
-		if n > 0 {
-			list = append(list, v.lang.Plural(uint64(n), one, other))
-		}
-	}
-	l := v.LeftOut
-	add(l.Findings, "finding", "findings")
-	add(l.Others, "finding that is ignored or withdrawn", "findings that are ignored or withdrawn")
-	add(l.Hosts, "host", "hosts")
-	add(l.Servers, "mail server", "mail servers")
-	add(l.Files, "file", "files")
-	if l.Times {
-		list = append(list, v.lang.Text("the attempts by minute"),
-			v.lang.Text("the messages of mail servers by hour"))
-	}
-	return strings.Join(list, ", ")
-}
+func (v *View) LeftText() string { return v.LeftOut.Text(v.lang) }
 
 // Local reports whether the times are not in UTC, as those of events are.
 func (v *View) Local() bool { return v.ZoneName(v.Period.Last) != "UTC" }

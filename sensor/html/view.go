@@ -51,7 +51,7 @@ type View struct {
 	Beyond  int
 	flagged map[netip.Addr]bool // hosts with a finding that is more than information
 	Data    template.JS         // the model as JSON; empty on a page
-	LeftOut LeftOut
+	LeftOut *report.LeftOut
 }
 
 // Card is a finding as it is shown.

@@ -74,7 +74,7 @@ func newAlert(m *Message, it *Item, now time.Time) alert {
 			delete(labels, name)
 		}
 	}
-	return alert{labels, map[string]string{"summary": it.title(),
+	return alert{labels, map[string]string{"summary": it.title(m.words),
 		"description": strings.Join(append([]string{it.Headline}, it.Reasons...), "\n"),
 		"advice":      it.Advice}, starts, ends}
 }

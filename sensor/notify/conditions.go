@@ -162,12 +162,12 @@ func (r *rules) weekly(now time.Time) {
 	}
 	w := r.Week
 	r.Week = week{Since: now, Next: r.limits.Weekly.next(now)}
-	quiet := "all quiet"
+	headline := "all quiet from %s to %s"
 	if w.Findings > 0 || w.Health > 0 || len(r.Health) > 0 {
-		quiet = "weekly summary"
+		headline = "weekly summary from %s to %s"
 	}
 	item := Item{Kind: itemWeekly, ID: "weekly", Class: "weekly", Severity: "info", Since: w.Since,
-		Headline: fmt.Sprintf("%s from %s to %s", quiet, when(w.Since), when(now))}
+		Headline: fmt.Sprintf(headline, when(w.Since), when(now))}
 	say := func(format string, args ...any) {
 		item.Reasons = append(item.Reasons, fmt.Sprintf(format, args...))
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"spamsensor/sensor/lang"
 	"spamsensor/sensor/verdict"
 )
 
@@ -54,6 +55,7 @@ type Config struct {
 	Channels []Channel
 	Limits   Limits
 	Watch    *Watch           // nil: no blocklist is asked
+	Lang     *lang.Printer    // of the notices; nil is English
 	Now      func() time.Time // nil means time.Now
 	// Log gets a line about what an administrator should know. Nil means none.
 	Log func(text string)

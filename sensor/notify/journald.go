@@ -3,7 +3,6 @@ package notify
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -23,13 +22,12 @@ func (journald) send(_ context.Context, m *Message, _ time.Time) error {
 	var errs []error
 	for i := range m.Items {
 		it := &m.Items[i]
-		errs = append(errs, sdjournal.Send(strings.Join(it.lines(), "\n"),
+		errs = append(errs, sdjournal.Send(strings.Join(it.lines(m.words), "\n"),
 			sdjournal.Priority(priority(it)), journalFields(m, it)))
 	}
 	rest := m.Notes
 	if m.More > 0 {
-		rest = append(rest[:len(rest):len(rest)],
-			fmt.Sprintf("and %d more, which are in the events of the sensor", m.More))
+		rest = append(rest[:len(rest):len(rest)], m.leftOut())
 	}
 	for _, note := range rest {
 		errs = append(errs, sdjournal.Send(note, sdjournal.PriWarning,

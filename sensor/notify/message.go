@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"spamsensor/sensor/lang"
 	"spamsensor/sensor/verdict"
 )
 
@@ -42,7 +43,8 @@ type Item struct {
 	Event json.RawMessage `json:"event,omitempty"`
 }
 
-// Message is what one channel gets at a time.
+// Message is what one channel gets at a time. It is English until in translates it: what is kept,
+// and the notify events, stay so.
 type Message struct {
 	ID      string    `json:"id"`
 	Channel string    `json:"channel"`
@@ -57,6 +59,32 @@ type Message struct {
 
 	Attempts int       `json:"attempts,omitempty"`
 	NextTry  time.Time `json:"next_try,omitzero"`
+
+	words *lang.Printer // of its texts; nil is English
+}
+
+// in is the message in a language. Ids, classes, levels and the events themselves stay as they are:
+// programs read them.
+func (m *Message) in(p *lang.Printer) *Message {
+	if p == nil {
+		return m
+	}
+	x := *m
+	x.words, x.Items, x.Notes = p, slices.Clone(m.Items), sentences(p, m.Notes)
+	for i := range x.Items {
+		it := &x.Items[i]
+		it.Headline, it.Advice = p.Sentence(it.Headline), p.Sentence(it.Advice)
+		it.Why, it.Reasons = p.Sentence(it.Why), sentences(p, it.Reasons)
+	}
+	return &x
+}
+
+// sentences translates texts. An empty list stays nil, as in the message that it is of.
+func sentences(p *lang.Printer, list []string) (out []string) {
+	for _, s := range list {
+		out = append(out, p.Sentence(s))
+	}
+	return out
 }
 
 // findingIDs are the findings of a message.
@@ -93,51 +121,60 @@ func worstFirst(items []Item) {
 func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // title says what an item is in a few words.
-func (it *Item) title() string {
+func (it *Item) title(p *lang.Printer) string {
 	switch it.Kind {
 	case itemFinding:
-		return fmt.Sprintf("%s %s %s since %s", it.Level, it.Class, it.Host, when(it.Since))
+		return it.what(p, it.Level+" ") + " " + it.Host + p.Sprintf(" since %s", when(it.Since))
 	case itemResolved:
-		return fmt.Sprintf("over: %s %s, since %s", it.Class, it.Host, when(it.Since))
+		return p.Sprintf("over: %s %s, since %s", it.what(p, ""), it.Host, when(it.Since))
 	case itemHealth:
-		return fmt.Sprintf("sensor impaired: %s since %s", it.ID, when(it.Since))
+		return p.Sprintf("sensor impaired: %s since %s", it.ID, when(it.Since))
 	case itemListed:
-		return fmt.Sprintf("%s is on the blocklist %s since %s", it.Host, it.Class, when(it.Since))
+		return p.Sprintf("%s is on the blocklist %s since %s", it.Host, it.Class, when(it.Since))
 	case itemDelisted:
-		return fmt.Sprintf("%s is off the blocklist %s", it.Host, it.Class)
+		return p.Sprintf("%s is off the blocklist %s", it.Host, it.Class)
 	case itemCleared:
-		return fmt.Sprintf("sensor recovered: %s, since %s", it.ID, when(it.Since))
+		return p.Sprintf("sensor recovered: %s, since %s", it.ID, when(it.Since))
 	}
 	return it.Headline
+}
+
+// what is the class of a finding after its level or nothing. English has the names that are in the
+// configuration and the events.
+func (it *Item) what(p *lang.Printer, level string) string {
+	if p == nil {
+		return level + it.Class
+	}
+	return p.Sentence(level + strings.ReplaceAll(it.Class, "_", " "))
 }
 
 // Subject is the message in one line.
 func (m *Message) Subject() string {
 	s := "[spamsensor " + m.Sensor + "] "
 	if len(m.Items) > 0 {
-		s += m.Items[0].title()
+		s += m.Items[0].title(m.words)
 	}
 	if more := len(m.Items) - 1 + m.More; more > 0 {
-		s += fmt.Sprintf(" (and %d more)", more)
+		s += m.words.Sprintf(" (and %d more)", more)
 	}
 	return s
 }
 
 // lines is an item as a text of lines.
-func (it *Item) lines() (list []string) {
-	list = append(list, it.title())
+func (it *Item) lines(p *lang.Printer) (list []string) {
+	list = append(list, it.title(p))
 	add := func(format string, s string) {
 		if s != "" {
-			list = append(list, fmt.Sprintf(format, s))
+			list = append(list, p.Sprintf(format, s))
 		}
 	}
-	if it.Headline != it.title() {
+	if it.Headline != it.title(p) {
 		add("%s", it.Headline)
 	}
 	for _, r := range it.Reasons {
 		add("- %s", r)
 	}
-	add("Severity: %s", it.Severity)
+	add("Severity: %s", p.Text(it.Severity))
 	add("MAC: %s", it.MAC)
 	if !it.Until.IsZero() {
 		add("Over since %s", when(it.Until))
@@ -157,7 +194,7 @@ func (m *Message) Text() string {
 		fmt.Fprintf(&b, "%s\n\n", n)
 	}
 	for i := range m.Items {
-		for j, l := range m.Items[i].lines() {
+		for j, l := range m.Items[i].lines(m.words) {
 			indent := "   "
 			if j == 0 {
 				indent = ""
@@ -172,8 +209,13 @@ func (m *Message) Text() string {
 		b.WriteByte('\n')
 	}
 	if m.More > 0 {
-		fmt.Fprintf(&b, "and %d more, which are in the events of the sensor\n\n", m.More)
+		b.WriteString(m.leftOut() + "\n\n")
 	}
-	fmt.Fprintf(&b, "Sensor: %s\n", m.Sensor)
+	b.WriteString(m.words.Sprintf("Sensor: %s\n", m.Sensor))
 	return b.String()
+}
+
+// leftOut says how many items were left out.
+func (m *Message) leftOut() string {
+	return m.words.Sprintf("and %d more, which are in the events of the sensor", m.More)
 }

@@ -106,12 +106,12 @@ func drain(c *net.TCPConn) error {
 func (s *syslog) lines(m *Message) (list []string) {
 	for i := range m.Items {
 		it := &m.Items[i]
-		text := it.title()
+		text := it.title(m.words)
 		if it.Headline != text {
 			text += ": " + it.Headline
 		}
 		if it.Advice != "" {
-			text += " (do: " + it.Advice + ")"
+			text += m.words.Sprintf(" (do: %s)", it.Advice)
 		}
 		data := [][2]string{{"kind", it.Kind}, {"id", it.ID}, {"host", it.Host},
 			{"class", it.Class}, {"level", it.Level}, {"severity", it.Severity},
@@ -120,8 +120,7 @@ func (s *syslog) lines(m *Message) (list []string) {
 	}
 	rest := m.Notes
 	if m.More > 0 {
-		rest = append(rest[:len(rest):len(rest)],
-			fmt.Sprintf("and %d more, which are in the events of the sensor", m.More))
+		rest = append(rest[:len(rest):len(rest)], m.leftOut())
 	}
 	for _, note := range rest {
 		list = append(list, s.line(m, "note", 4, [][2]string{{"kind", "note"}}, note))
@@ -140,9 +139,12 @@ func (s *syslog) line(m *Message, id string, severity int, data [][2]string, tex
 		}
 	}
 	b.WriteString("] \ufeff") // the text is UTF-8
-	b.WriteString(clean(text, 4*maxText))
+	b.WriteString(clean(noBreak.Replace(text), 4*maxText))
 	return cut(s.limit, b.String())
 }
+
+// noBreak replaces the no-break spaces of French: clean would escape them.
+var noBreak = strings.NewReplacer("\u00a0", " ", "\u202f", " ")
 
 // sdEscape escapes a parameter of structured data (RFC 5424, section 6.3.3).
 var sdEscape = strings.NewReplacer(`\`, `\\`, `"`, `\"`, `]`, `\]`)

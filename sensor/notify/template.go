@@ -94,12 +94,12 @@ var functions = template.FuncMap{
 	},
 }
 
-// cut bounds a text, in bytes, and says so.
+// cut bounds a text, in bytes, and says so in any language.
 func cut(limit int, s string) string {
 	if len(s) <= limit {
 		return s
 	}
-	const mark = " (cut)"
+	const mark = " ..."
 	return strings.ToValidUTF8(s[:max(0, limit-len(mark))], "") + mark
 }
 

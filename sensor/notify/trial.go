@@ -19,13 +19,13 @@ func Test(ctx context.Context, cfg *Config, now time.Time) []Result {
 	results := make([]Result, len(cfg.Channels))
 	var wg sync.WaitGroup
 	for i := range cfg.Channels {
-		wg.Go(func() { results[i] = testChannel(ctx, &cfg.Channels[i], cfg.Host, now) })
+		wg.Go(func() { results[i] = testChannel(ctx, &cfg.Channels[i], cfg, now) })
 	}
 	wg.Wait()
 	return results
 }
 
-func testChannel(ctx context.Context, c *Channel, host string, now time.Time) Result {
+func testChannel(ctx context.Context, c *Channel, cfg *Config, now time.Time) Result {
 	r := Result{Channel: c.Name}
 	s, err := newSender(c)
 	if err != nil {
@@ -33,13 +33,13 @@ func testChannel(ctx context.Context, c *Channel, host string, now time.Time) Re
 		return r
 	}
 	r.Where = s.where()
-	m := &Message{ID: fmt.Sprintf("%016x", now.UnixNano()), Channel: c.Name, Sensor: host,
+	m := &Message{ID: fmt.Sprintf("%016x", now.UnixNano()), Channel: c.Name, Sensor: cfg.Host,
 		Created: now, Items: []Item{{Kind: itemTest, ID: "test", Class: "test", Severity: "info",
 			Since: now, Headline: "TEST, nothing happened: notices of this sensor arrive here",
 			Advice: "nothing; this is a test that somebody started with spamsensor notify test"}}}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	if err := s.send(ctx, m, now); err != nil {
+	if err := s.send(ctx, m.in(cfg.Lang), now); err != nil {
 		f := asFailure(err)
 		r.Error, r.Hint = f.text, f.hint
 	}

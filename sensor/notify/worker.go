@@ -87,7 +87,7 @@ func (w *worker) try(service context.Context, m *Message, now time.Time) *failur
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(service), w.timeout)
 	defer cancel()
 	defer context.AfterFunc(service, func() { time.AfterFunc(endGrace, cancel) })()
-	if err := w.sender.send(ctx, m, now); err != nil {
+	if err := w.sender.send(ctx, m.in(w.cfg.Lang), now); err != nil {
 		return asFailure(err)
 	}
 	return nil

@@ -48,9 +48,6 @@ const (
 	Flagged // with a finding that is more than information
 )
 
-// classes are the classes of the kinds in the style sheet.
-var classes = [...]string{"others", "declared", "flagged"}
-
 // figure is a picture with what belongs to it. All of its ids begin with ID.
 type figure struct {
 	ID, Title, Says string

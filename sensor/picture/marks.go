@@ -22,9 +22,9 @@ const (
 // markView is the line and the label of a mark, or of several that are near to each other.
 type markView struct {
 	X, Label, Title    string
-	Shift, Left, Width int // of the label, in pixels from the line
-	at, from, to       float64
-	first, last        int // numbers
+	Shift, Left, Width int     // of the label, in pixels from the line
+	at                 float64 // in the narrowest picture, in pixels
+	first, last        int     // numbers
 }
 
 // size gives the label its text and its width.

@@ -37,6 +37,9 @@ type Check struct {
 	LastHour    uint64      `json:"attempts_last_hour"`
 	LastDay     uint64      `json:"attempts_last_day"`
 	LastWeek    uint64      `json:"attempts_last_7_days"`
+	// Uncounted says that these numbers are not known: a report does not have the attempts of a
+	// host over time, nor has a sensor those of each of very many hosts.
+	Uncounted bool `json:"attempts_not_counted,omitempty"`
 	// Needed is how long there must be no sign, in ns; CleanAt is when that is reached, if none
 	// comes until then.
 	Needed   time.Duration `json:"needed_ns"`
@@ -64,6 +67,9 @@ type Point struct {
 	Text string `json:"text"`
 }
 
+// week is as long as attempts are counted for.
+const week = report.Time(7 * 24 * time.Hour)
+
 // Verify checks whether a host is quiet. s are its attempts over time, known says that the sensor
 // has seen it at all.
 func Verify(m *report.Model, ip netip.Addr, s *timeline.Series, known bool) *Check {
@@ -73,6 +79,7 @@ func Verify(m *report.Model, ip netip.Addr, s *timeline.Series, known bool) *Che
 	host := c.host(m)
 	c.count(s)
 	c.findings(m)
+	c.Uncounted = c.LastWeek == 0 && c.LastAttempt != 0 && c.Now-c.LastAttempt < week
 	c.judge(m, host, known || host != nil || len(c.Findings) > 0)
 	return c
 }
@@ -177,6 +184,11 @@ var blind = []string{"no_packets", "link", "loss", "drops"}
 func (c *Check) judge(m *report.Model, host *report.Host, known bool) {
 	if !known {
 		c.State = Unknown
+		if m.LeftOut.Hides() {
+			c.against("left_out", "This host is not in the report, which was shortened: it may be "+
+				"one of those that are left out.")
+			return
+		}
 		c.against("never_seen", "The sensor has never seen a connection of this host to a mail "+
 			"port: either it is quiet, or its traffic does not pass the mirror port.")
 		return
@@ -209,7 +221,7 @@ func (c *Check) attempts(host *report.Host) {
 	}
 	made := verdict.Plural(int(c.LastDay), "attempt")
 	if c.LastDay == 0 {
-		made = "attempts that are not counted"
+		made = "attempts that are not counted by time"
 	}
 	// A machine that sends through its own server, on a port of submission, is as it should be;
 	// so is a mail server.
@@ -263,8 +275,12 @@ func (c *Check) Write(out io.Writer, l Layout) error {
 	}
 	add("Last attempt", ago(c.LastAttempt))
 	add("Last sign", ago(c.LastSign))
-	add("Attempts", p.Sprintf("%s in the last hour, %s in 24 hours, %s in 7 days",
-		p.Number(c.LastHour), p.Number(c.LastDay), p.Number(c.LastWeek)))
+	attempts := p.Sprintf("%s in the last hour, %s in 24 hours, %s in 7 days",
+		p.Number(c.LastHour), p.Number(c.LastDay), p.Number(c.LastWeek))
+	if c.Uncounted {
+		attempts = p.Text("not counted by time")
+	}
+	add("Attempts", attempts)
 	add("Watched", p.Sprintf("since %s", ago(c.Watched)))
 	for _, f := range c.Findings {
 		add("Finding", c.about(p, &f))

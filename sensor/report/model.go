@@ -51,6 +51,8 @@ type Model struct {
 	// Unused are entries of the configuration without effect.
 	Unused []string `json:"unused,omitempty"`
 	Input  Input    `json:"input"`
+	// LeftOut is what a model lacks that was shortened to fit into an HTML report.
+	LeftOut *LeftOut `json:"left_out,omitempty"`
 }
 
 // MaxHosts bounds the hosts of a Model.

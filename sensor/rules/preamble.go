@@ -76,6 +76,14 @@ func (g *page) warnings(s *Set) {
 				x.IP.String(), p.Sentence(x.Finding)))
 		}
 	}
+	if n := s.UnlistedFindings; n > 0 {
+		g.item(p.Sprintf("The report does not have all: %s more. Their hosts are not in "+
+			"quarantine.", p.Plural(uint64(n), "finding", "findings")))
+	}
+	if n := s.UnlistedServers; n > 0 {
+		g.item(p.Sprintf("The report does not have all: %s more. Those that are not declared "+
+			"are cut.", p.Plural(uint64(n), "mail server", "mail servers")))
+	}
 	for i := range s.Quarantine {
 		if x := &s.Quarantine[i]; x.NAT {
 			g.item(p.Sprintf("%s is a gateway (NAT): the quarantine cuts all machines behind it. "+

@@ -45,6 +45,10 @@ type Set struct {
 	Cut []Cut `json:"would_have_been_cut"`
 	// Unlisted are hosts that the report only counts: some of them may belong to Cut.
 	Unlisted int `json:"hosts_not_listed,omitempty"`
+	// UnlistedFindings and UnlistedServers are further ones that the report only counts: some of
+	// their hosts may belong to Quarantine, and to Servers.
+	UnlistedFindings int `json:"findings_not_listed,omitempty"`
+	UnlistedServers  int `json:"mail_servers_not_listed,omitempty"`
 	// HomeUnseen says that no address of the home networks was seen.
 	HomeUnseen bool `json:"home_unseen,omitempty"`
 	// LeftOut are addresses that no rule can have: loopback, multicast, link-local.
@@ -94,7 +98,10 @@ type Cut struct {
 func New(m *report.Model) *Set {
 	s := &Set{Version: m.Version, Live: m.Live, Period: m.Period, Ports: MailPorts,
 		Unlisted: max(0, m.HostCount-len(m.Hosts)), Servers: []Server{}, Quarantine: []Flagged{},
-		Cut: []Cut{}, HomeUnseen: !m.Input.HomeSeen}
+		Cut: []Cut{}, HomeUnseen: !m.Input.HomeSeen, UnlistedFindings: m.MoreFindings}
+	if m.LeftOut != nil {
+		s.UnlistedServers = m.LeftOut.Servers
+	}
 	s.addQuarantine(m)
 	s.addServers(m)
 	s.Quarantine = slices.DeleteFunc(s.Quarantine, func(f Flagged) bool { return s.serves(f.IP) })

@@ -76,9 +76,13 @@ func (v *view) mirror(w int) line {
 			text = ", " + clock(m.Period.First, v.o.Zone) + " – " +
 				end(m.Period.First, m.Period.Last, v.o.Zone) + " " + zone
 		}
-		room := w - width(p.Sprintf("Capture %s: %s", "", packets)+text)
+		format := "Capture %s: %s"
+		if v.o.Report {
+			format = "Report %s: %s"
+		}
+		room := w - width(p.Sprintf(format, "", packets)+text)
 		name := cut(strings.Join(v.o.Files, ", "), max(room, 8))
-		return append(l, span{p.Sprintf("Capture %s: %s", name, packets) + text, plain})
+		return append(l, span{p.Sprintf(format, name, packets) + text, plain})
 	}
 	var names []string
 	var lost uint64
@@ -149,6 +153,10 @@ func (v *view) notes(w int) (lines []line) {
 	}
 	if list := v.last.model.Input.Problems; len(list) > 0 {
 		note("Unread", tcell.ColorOlive, p.Sentence(list[0]), 2)
+	}
+	if m := &v.last.model; m.LeftOut.Hides() {
+		note("Shortened", tcell.ColorOlive, p.Sprintf("the report lacks %s",
+			m.LeftOut.Text(p)), 2)
 	}
 	if v.paused.Load() {
 		note("Paused", tcell.ColorOlive, p.Sprintf("at %s; key p goes on",

@@ -23,6 +23,7 @@ import (
 type Options struct {
 	Sensor status.Getter
 	Files  []string // names of the captures, if no sensor runs
+	Report bool     // Files is a report
 	Lang   *lang.Printer
 	Zone   *time.Location // of the times
 	Color  bool
