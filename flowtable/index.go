@@ -81,10 +81,12 @@ func newIndex(buckets []bucket) index {
 // the tag, and the top bits have selected the shard.
 func (x *index) bucket(hash uint64) *bucket { return &x.buckets[hash&x.mask] }
 
-// tag is what a bucket has of this hash. It is never zero.
+// tag is what a bucket has of this hash. It is never zero, which is free, nor one: a free way above
+// one that matches would seem to match too, see zeroBytes, and a look-up would find the entry that
+// was removed from there.
 func tag(hash uint64) uint8 {
 	t := uint32(hash>>28) & 0xff
-	return uint8(t + (t-1)>>31)
+	return uint8(t + (t-2)>>31<<1)
 }
 
 // slotFor is the way of a bucket to write next, where references are positions in a ring. It is one

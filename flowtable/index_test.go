@@ -68,8 +68,39 @@ func TestSlotFor(t *testing.T) {
 
 func TestTag(t *testing.T) {
 	for i := range uint64(256) {
-		if got := tag(i<<28 | 1<<36 | 1<<27); got == 0 || i > 0 && uint64(got) != i {
+		if got := tag(i<<28 | 1<<36 | 1<<27); got < 2 || i > 1 && uint64(got) != i {
 			t.Errorf("the tag of %d is %d", i, got)
+		}
+	}
+}
+
+// TestRemovedIsNotFound checks, for each pair of tags in a bucket, that of two entries the one that
+// was removed is not found, although its way still has its reference.
+func TestRemovedIsNotFound(t *testing.T) {
+	table := newTest(Config{Flows: 64, Sources: 16, Attempts: 16, Shards: 1})
+	p := &table.Shard(0).Flows
+	for first := range uint64(256) {
+		for second := range uint64(256) {
+			hashes := [2]uint64{first<<28 | 1<<40, second<<28 | 2<<40}
+			for removed := range hashes {
+				var refs [2]Ref
+				for i, h := range hashes {
+					k := number(uint32(i))
+					refs[i] = p.Add(h, &k)
+				}
+				p.Remove(refs[removed])
+				for i, h := range hashes {
+					want := refs[i]
+					if i == removed {
+						want = 0
+					}
+					k := number(uint32(i))
+					if got, alone := p.Find(h, &k), p.FindHash(h); got != want || alone != want {
+						t.Fatalf("tags of %d and %d, entry %d removed: entry %d is found as %d and %d, want %d", first, second, removed, i, got, alone, want)
+					}
+				}
+				p.Remove(refs[1-removed])
+			}
 		}
 	}
 }
