@@ -18,12 +18,13 @@ import (
 )
 
 // built is the path of the command, which is built once: the effects of signals and closed pipes
-// need a process.
+// need a process. Its directory is builtDir, empty before.
 var built = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "spamsensor-test")
 	if err != nil {
 		return "", err
 	}
+	builtDir = dir
 	name := filepath.Join(dir, "spamsensor")
 	out, err := exec.Command("go", "build", "-o", name+".linked", ".").CombinedOutput()
 	if err != nil {
@@ -37,6 +38,8 @@ var built = sync.OnceValues(func() (string, error) {
 	}
 	return name, nil
 })
+
+var builtDir string
 
 func TestMain(m *testing.M) {
 	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} { // texts are English
@@ -63,10 +66,8 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	code := m.Run()
-	if os.Getenv("SPAMSENSOR_TEST_CLIENTS") == "" {
-		if name, err := built(); err == nil {
-			os.RemoveAll(filepath.Dir(name))
-		}
+	if builtDir != "" {
+		os.RemoveAll(builtDir)
 	}
 	os.Exit(code)
 }
