@@ -3,7 +3,7 @@
 GO ?= go
 export GOFLAGS := -buildvcs=false
 
-.PHONY: install uninstall demo build test vet unit setup golden bench instructions profile servers verdicts fuzz fuzz-short reliability soak pictures clean
+.PHONY: install uninstall demo build test vet unit unit-whole unit-packages setup golden bench instructions profile servers verdicts fuzz fuzz-short reliability soak pictures clean
 
 # Builds the command and analyses a recorded capture: a finding with its reasons.
 demo: build
@@ -56,7 +56,7 @@ setup:
 
 # Tests run without the profile for the compiler: with it, every package of the program, those of
 # other modules too, is compiled once more.
-test vet unit unit-single unit-image fuzz-short: export GOFLAGS := -buildvcs=false -pgo=off
+test vet unit unit-whole unit-packages fuzz-short: export GOFLAGS := -buildvcs=false -pgo=off
 test: setup vet unit fuzz-short
 
 vet:
@@ -69,19 +69,25 @@ vet:
 # Packages with one goroutine and long computations run without the race detector.
 SINGLE = ./smtpsniff/... ./sensor/detect ./sensor/mailserver ./sensor/wire/... ./bench/servers ./bench/campaign/... ./bench/worlds/... ./bench/reliability
 # These tests, too, use one goroutine, in packages whose other tests use several.
-SLOW = ^(TestFieldCases|TestScenarioCases|TestCaptureSums|TestReportOfMany|TestReportOfThePast|TestRejectedIsNotForged|TestLinearFrames|TestMutants|TestNothingLeaks|TestFraming|TestNoFraming|TestAbsurdTimes|TestEvasion|TestRotation|TestNoRotation|TestDamage|TestAnyDamage)$$
-unit:
-	$(GO) test -race -timeout 14m -skip '$(SLOW)|^(TestDockerfile|TestBoot|TestSetupPeers)$$' $(filter-out $(shell $(GO) list $(SINGLE)),$(shell $(GO) list ./...))
-	$(MAKE) --no-print-directory -j2 unit-single unit-image
+SLOW = ^(TestFieldCases|TestScenarioCases|TestServersTruth|TestCaptureSums|TestReportOfMany|TestReportOfThePast|TestRejectedIsNotForged|TestLinearFrames|TestMutants|TestNothingLeaks|TestFraming|TestNoFraming|TestAbsurdTimes|TestEvasion|TestRotation|TestNoRotation|TestDamage|TestAnyDamage)$$
+# These build an image, and start machines with services.
+MACHINES = ^(TestDockerfile|TestBoot|TestSetupPeers)$$
+RACE = $(GO) test -race -timeout 14m -skip '$(SLOW)|$(MACHINES)'
 
-unit-single:
+# Half of the time the tests of the sensor as a whole wait: for a finding that is due, for a service
+# that starts. The tests of computations use that time.
+unit:
+	$(GO) build -race ./...
+	$(MAKE) --no-print-directory -j2 unit-whole unit-packages
+
+unit-whole:
+	$(RACE) ./sensor
+	$(GO) test -timeout 12m -run '$(MACHINES)' ./sensor
+
+unit-packages:
+	$(RACE) -p 1 $(filter-out $(shell $(GO) list ./sensor $(SINGLE)),$(shell $(GO) list ./...))
 	$(GO) test -timeout 12m -run '$(SLOW)' ./sensor ./sensor/engine ./sensor/state
 	$(GO) test -timeout 12m $(SINGLE)
-
-# Building the image, and machines with services, takes minutes, most of which the tests of
-# computations can use.
-unit-image:
-	$(GO) test -timeout 12m -run '^(TestDockerfile|TestBoot|TestSetupPeers)$$' ./sensor
 
 # Compares results that stay the same, byte for byte, while only the structure of the code changes.
 # After a change that is meant to change results: sh .ci/golden update
