@@ -22,8 +22,13 @@ type blocklists struct {
 	name    [maxLists]string
 	n       int
 	sample  string
+	servers [maxNaming]uint32 // hashes of those that named one
+	naming  uint8             // how many these are
 	address [2]quotedAddress
 }
+
+// maxNaming is how many servers that named a blocklist are kept apart.
+const maxNaming = 16
 
 // quotedAddress is an address in refusals, and the servers that quoted it.
 type quotedAddress struct {
@@ -36,20 +41,47 @@ type quotedAddress struct {
 // that should not send mail whoever uses them, or of servers that bounce to forged senders.
 func observeBlocklisted(p *Profile, o *Observation) {
 	l := &p.blocklists
-	known := slices.Contains(l.name[:l.n], o.Listing.List)
-	if !known && l.n < maxLists {
-		l.name[l.n] = strings.Clone(o.Listing.List)
-		l.n++
+	if l.add(o.Listing.List) {
+		p.changed = true
 	}
+	l.namedBy(o.Addr)
 	if l.sample == "" {
 		l.sample = strings.Clone(o.Listing.Text)
 	}
-	p.changed = p.changed || !known
 	weight := 2.3
 	if o.Listing.Why == refusal.DynamicRange || o.Listing.Why == refusal.Backscatter {
 		weight = 0
 	}
 	p.raise(Blocklisted, o.Time, float64(l.n), 1, weight)
+}
+
+// add adds a list if it has a place and is not known, also by the domain of its operator (see
+// refusal.IsSiteOf), and reports whether it did.
+func (l *blocklists) add(name string) bool {
+	known := l.name[:l.n]
+	if slices.ContainsFunc(known, func(s string) bool {
+		return s == name || refusal.IsSiteOf(name, s)
+	}) {
+		return false
+	}
+	i := slices.IndexFunc(known, func(s string) bool { return refusal.IsSiteOf(s, name) })
+	if i < 0 {
+		if l.n == maxLists {
+			return false
+		}
+		i = l.n
+		l.n++
+	}
+	l.name[i] = strings.Clone(name)
+	return true
+}
+
+// namedBy records a server that named a list.
+func (l *blocklists) namedBy(server uint32) {
+	if int(l.naming) < maxNaming && !slices.Contains(l.servers[:l.naming], server) {
+		l.servers[l.naming] = server
+		l.naming++
+	}
 }
 
 // AddressQuoted records that a server quoted a global address that is not its own: as the one it
@@ -87,6 +119,10 @@ func (p *Profile) publicText(now int64) string {
 	if servers == 0 {
 		return ""
 	}
+	if servers == len(p.blocklists.address[0].servers) {
+		return fmt.Sprintf(" Your public address seems to be %s (at least %d servers quoted it).",
+			addr, servers)
+	}
 	return fmt.Sprintf(" Your public address seems to be %s (%d servers quoted it).", addr, servers)
 }
 
@@ -95,17 +131,26 @@ func (p *Profile) Blocklists() []string { return p.blocklists.name[:p.blocklists
 
 // textBlocklisted has the names of the lists and the first refusal that named one.
 func textBlocklisted(p *Profile, _ *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("A receiving server refused it and named the blocklist %s: \"%s\".%s",
-		strings.Join(p.Blocklists(), ", "), p.blocklists.sample, p.publicText(r.Last))
+	l := &p.blocklists
+	which := fmt.Sprintf("the blocklist %s", strings.Join(p.Blocklists(), ", "))
+	if l.n > 1 {
+		which = fmt.Sprintf("the blocklists %s", strings.Join(p.Blocklists(), ", "))
+	}
+	if l.naming < 2 {
+		return fmt.Sprintf("A receiving server refused it and named %s: \"%s\".%s", which,
+			l.sample, p.publicText(r.Last))
+	}
+	return fmt.Sprintf("%s receiving servers refused it and named %s: \"%s\".%s",
+		leading(float64(l.naming), maxNaming), which, l.sample, p.publicText(r.Last))
 }
 
 // merge adds the lists and addresses of o, as far as there are places.
 func (l *blocklists) merge(o *blocklists) {
 	for _, name := range o.name[:o.n] {
-		if l.n < maxLists && !slices.Contains(l.name[:l.n], name) {
-			l.name[l.n] = name
-			l.n++
-		}
+		l.add(name)
+	}
+	for _, server := range o.servers[:o.naming] {
+		l.namedBy(server)
 	}
 	if l.sample == "" {
 		l.sample = o.sample

@@ -185,6 +185,14 @@ func orMore(v float64, limit int) string {
 	return fmt.Sprint(int(v))
 }
 
+// leading is a number that was not counted beyond a limit, at the beginning of a sentence.
+func leading(v float64, limit int) string {
+	if int(v) >= limit {
+		return fmt.Sprintf("At least %d", int(v))
+	}
+	return fmt.Sprint(int(v))
+}
+
 // atLeast is the value of a reason as text. It is not counted further once its weight is the
 // largest.
 func atLeast(r *verdict.Reason, most float64, limit int) string {

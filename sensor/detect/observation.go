@@ -32,7 +32,7 @@ const (
 	KindDecided                    // a transaction: Refused and what is below it; Revoked; OneSided
 	KindDeferred                   // a server asked the client to come back later: Addr
 	KindRelayDenied                // a server does not relay for the client, or wants a login: Addr
-	KindListed                     // a refusal names a blocklist: Listing
+	KindListed                     // a refusal names a blocklist: Listing, Addr
 	KindConflict                   // other bytes in the same place; once in a session
 	KindSessionEnd                 // Silent, Mail, Accepted, Callout
 	KindDialect                    // a session on port 25 with an external server: Oddities

@@ -95,8 +95,9 @@ type savedNames struct {
 
 // SavedLists are the blocklists that servers named.
 type SavedLists struct {
-	Names  []string `json:"Names,omitempty"`
-	Sample string   `json:"Sample,omitempty"`
+	Names   []string `json:"Names,omitempty"`
+	Sample  string   `json:"Sample,omitempty"`
+	Servers []uint32 `json:"Servers,omitempty"` // hashes of those that named one
 }
 
 // Save is the profile as a checkpoint keeps it. It shares nothing with the profile.
@@ -119,7 +120,8 @@ func (p *Profile) Save(n *Counters) Saved {
 		Behaviour: p.behaviour,
 		Names:     savedNames{slices.Clone(w.name[:w.n]), w.given, w.worst},
 		Lists: SavedLists{slices.Clone(p.Blocklists()),
-			refusal.Anonymous(p.blocklists.sample)},
+			refusal.Anonymous(p.blocklists.sample),
+			slices.Clone(p.blocklists.servers[:p.blocklists.naming])},
 		Oddities:      slices.Clone(p.dialect[:]),
 		GuardNetworks: slices.Clone(p.guard.Networks()),
 		GuardServers:  slices.Clone(p.guard.Servers()),
@@ -167,6 +169,7 @@ func (p *Profile) Restore(d *Saved, published bool) {
 	p.heloNames.given, p.heloNames.worst = d.Names.Given, d.Names.Worst
 	p.blocklists.n = copy(p.blocklists.name[:], d.Lists.Names)
 	p.blocklists.sample = d.Lists.Sample
+	p.blocklists.naming = uint8(copy(p.blocklists.servers[:], d.Lists.Servers))
 	copy(p.dialect[:], d.Oddities)
 	p.guard.Restore(d.GuardNetworks, d.GuardServers)
 	p.envelope.mails, p.taken, p.submitNets = d.Mails, d.Taken, d.SubmitNets

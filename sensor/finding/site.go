@@ -22,9 +22,10 @@ type publicAddr struct {
 
 // Bounds of what is remembered of the site.
 const (
-	maxAddrs   = 32
-	maxServers = 64
-	maxLists   = 16
+	maxAddrs = 32
+	maxLists = 16
+	// MaxQuoting is how many servers that quoted an address are kept apart.
+	MaxQuoting = 64
 )
 
 // Learn takes in a citation of a server whose reply is text, and reports whether there is something
@@ -42,27 +43,40 @@ func (s *SiteFacts) Learn(c *refusal.Citation, server [16]byte, text string,
 			}
 			s.addrs = append(s.addrs, publicAddr{a, map[[16]byte]bool{}})
 		}
-		if p := s.addrs[i].servers; len(p) < maxServers {
+		if p := s.addrs[i].servers; len(p) < MaxQuoting {
 			p[server] = true
 		}
 	}
-	if c.List != "" {
-		i := 0
-		for i < len(s.lists) && s.lists[i].Name != c.List { // maxLists at most
-			i++
-		}
-		if i == len(s.lists) && i < maxLists {
-			s.lists = append(s.lists, ListSeen{Name: c.List, First: now, Sample: text})
-		}
-		if i < len(s.lists) {
-			s.lists[i].Last = now
-			s.lists[i].Count++
-		}
-	}
+	named := c.List != "" && s.learnList(c.List, text, now)
 	known := s.known()
-	news = known != s.emitted
+	news = known != s.emitted || named && known > 0
 	s.emitted = known
 	return news
+}
+
+// learnList counts a list, and reports whether one that is known got another name: a link may have
+// named its operator alone, see refusal.IsSiteOf.
+func (s *SiteFacts) learnList(name, text string, now int64) (named bool) {
+	i := slices.IndexFunc(s.lists, func(l ListSeen) bool {
+		return l.Name == name || refusal.IsSiteOf(name, l.Name)
+	})
+	if i < 0 {
+		i = slices.IndexFunc(s.lists, func(l ListSeen) bool {
+			return refusal.IsSiteOf(l.Name, name)
+		})
+		if i >= 0 {
+			s.lists[i].Name, s.lists[i].Sample, named = name, text, true
+		}
+	}
+	if i < 0 && len(s.lists) < maxLists {
+		i = len(s.lists)
+		s.lists = append(s.lists, ListSeen{Name: name, First: now, Sample: text})
+	}
+	if i >= 0 {
+		s.lists[i].Last = now
+		s.lists[i].Count++
+	}
+	return named
 }
 
 // known changes when an event has something new: it counts the lists, and 1000 for an address.
@@ -126,7 +140,7 @@ func (s *SiteFacts) Save() (d SavedSite) {
 func (s *SiteFacts) Restore(d *SavedSite) {
 	for _, p := range d.Addrs[:min(len(d.Addrs), maxAddrs)] {
 		servers := map[[16]byte]bool{}
-		for _, a := range p.Servers[:min(len(p.Servers), maxServers)] {
+		for _, a := range p.Servers[:min(len(p.Servers), MaxQuoting)] {
 			servers[a.As16()] = true
 		}
 		s.addrs = append(s.addrs, publicAddr{p.Addr, servers})

@@ -159,13 +159,17 @@ func (r *Report) furtherSentences(in *Input, g *groups,
 // they quoted to single hosts.
 func (r *Report) publicAddress(others []string) (more []string) {
 	s := r.siteFacts()
+	quoted := verdict.Plural(s.Quoted, "server")
+	if s.Quoted >= finding.MaxQuoting {
+		quoted = fmt.Sprintf("at least %s", quoted)
+	}
 	switch {
 	case s.PublicIP != "" && len(others) > 0:
 		more = append(more, fmt.Sprintf("Your public addresses seem to be %s (quoted by %s) and "+
-			"%s.", s.PublicIP, verdict.Plural(s.Quoted, "server"), list(others)))
+			"%s.", s.PublicIP, quoted, list(others)))
 	case s.PublicIP != "":
 		more = append(more, fmt.Sprintf("Your public address seems to be %s (quoted by %s).",
-			s.PublicIP, verdict.Plural(s.Quoted, "server")))
+			s.PublicIP, quoted))
 	}
 	if len(s.Blocklists) == 0 {
 		return more

@@ -14,10 +14,10 @@ func listing(reasons []Reason) (lists []string, address string) {
 		if reasons[i].Code != "blocklisted" {
 			continue
 		}
-		_, text, _ := strings.Cut(reasons[i].Text, " named the blocklist ")
-		names, text, known := strings.Cut(text, ": \"")
+		_, text, _ := strings.Cut(reasons[i].Text, " named the blocklist")
+		names, text, known := strings.Cut(strings.TrimPrefix(text, "s"), ": \"")
 		if known {
-			lists = strings.Split(names, ", ")
+			lists = strings.Split(strings.TrimSpace(names), ", ")
 		}
 		if a := quotedAddress(text); a != "" {
 			address = a

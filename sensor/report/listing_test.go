@@ -13,10 +13,10 @@ import (
 func TestDelisting(t *testing.T) {
 	const advice = "Look. When the cause is stopped, ask the blocklist to remove your address."
 	reason := func(text string) []Reason {
-		return []Reason{{Code: "blocklisted", Text: "A receiving server refused it and named the blocklist " + text}}
+		return []Reason{{Code: "blocklisted", Text: "A receiving server refused it and named the blocklist" + text}}
 	}
 	for _, c := range []struct{ text, lists, address, want string }{
-		{`a.example, b.example: "no". Your public address seems to be 192.0.2.1 (2 servers quoted it).`, "b.example", "192.0.2.1",
+		{`s a.example, b.example: "no". Your public address seems to be 192.0.2.1 (2 servers quoted it).`, "b.example", "192.0.2.1",
 			"Look. When the cause is stopped, ask to have 192.0.2.1 removed from a.example, b.example."},
 		{`b.example: "no"`, "b.example", "", "Look. When the cause is stopped, ask to have your address removed from b.example."},
 		{`b.example: "x". Your public address seems to be 6.6.6.6 (9". Your public address seems to be 192.0.2.1 (2 servers quoted it).`,
@@ -28,11 +28,15 @@ func TestDelisting(t *testing.T) {
 		{`b.example: "x". Your public address seems to be nobody (9 servers quoted it).`, "b.example", "",
 			"Look. When the cause is stopped, ask to have your address removed from b.example."},
 	} {
-		lists, address := listing(reason(c.text))
+		text := c.text
+		if text[1] != ' ' {
+			text = " " + text
+		}
+		lists, address := listing(reason(text))
 		if !slices.Contains(lists, c.lists) || address != c.address {
 			t.Errorf("%s: lists %q, address %q", c.text, lists, address)
 		}
-		if got := delisting(advice, reason(c.text)); got != c.want {
+		if got := delisting(advice, reason(text)); got != c.want {
 			t.Errorf("%s: %s", c.text, got)
 		}
 	}

@@ -169,6 +169,7 @@ func (s *Observer) observeRefusal(f *track.Flow, src *Source, prof *profile,
 		// A list that is named for the first time is news, unless a verdict about the source says
 		// more.
 		prof.Observe(&s.all.cfg.Detect, nil, &detect.Observation{Kind: detect.KindListed, Time: now,
+			Addr:    s.Peers.Of(k).Addr,
 			Listing: &detect.Listing{List: cited.List, Text: text, Why: reason}})
 		news := len(prof.Blocklists()) > known
 		server := src.flags&declared != 0

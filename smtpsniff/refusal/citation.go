@@ -221,6 +221,13 @@ func label(name string, labels ...string) bool {
 	return false
 }
 
+// IsSiteOf reports whether a name is the domain of a list's operator, as links have it: what cites
+// https://www.spamhaus.org and no list names the same refusal as zen.spamhaus.org, and no list of
+// its own.
+func IsSiteOf(name, list string) bool {
+	return strings.Count(name, ".") == 1 && strings.HasSuffix(list, "."+name)
+}
+
 // domainList reports whether a list has domains, of links and senders, and no addresses.
 func domainList(name string) bool {
 	return label(name, "dbl", "uribl", "surbl", "rhsbl", "ivmuri", "dblack")
