@@ -50,6 +50,6 @@ func observeBurst(p *Profile, c *Config, n *Counters, o *Observation) {
 // textBurst has the attempts, r.Threshold, and the shortest time in seconds that they took,
 // r.Value.
 func textBurst(_ *Profile, _ *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("It tried %d connections to port 25 within %s.", int(r.Threshold),
+	return fmt.Sprintf("It made %d attempts to connect to port 25 within %s.", int(r.Threshold),
 		verdict.Span(int64(r.Value*float64(second))))
 }

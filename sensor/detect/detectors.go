@@ -177,15 +177,15 @@ func (p *Profile) foundLately(code Code, now int64) bool {
 	return r.First != 0 && now-r.Last < minute
 }
 
-// orMore is a number that was not counted beyond a limit, as text.
-func orMore(v float64, limit int) string {
+// bounded is a number that was not counted beyond a limit, as text.
+func bounded(v float64, limit int) string {
 	if int(v) >= limit {
-		return fmt.Sprintf("%d or more", int(v))
+		return fmt.Sprintf("at least %d", int(v))
 	}
 	return fmt.Sprint(int(v))
 }
 
-// leading is a number that was not counted beyond a limit, at the beginning of a sentence.
+// leading is bounded at the beginning of a sentence.
 func leading(v float64, limit int) string {
 	if int(v) >= limit {
 		return fmt.Sprintf("At least %d", int(v))
@@ -199,14 +199,14 @@ func atLeast(r *verdict.Reason, most float64, limit int) string {
 	if r.Weight >= most {
 		limit = int(r.Value)
 	}
-	return orMore(r.Value, limit)
+	return bounded(r.Value, limit)
 }
 
-// inAll is the count of the whole time, which the counters show, behind a count within a window:
-// empty if it is no more.
-func inAll(total int, r *verdict.Reason) string {
+// partOf is a count within a window as a part of that of the whole time, which the counters show:
+// "118, at least 8 of them". It is the count alone if the whole is no more.
+func partOf(total int, r *verdict.Reason, count string) (whole, part string) {
 	if total <= int(r.Value) {
-		return ""
+		return count, ""
 	}
-	return fmt.Sprintf(", %d in all", total)
+	return fmt.Sprint(total), fmt.Sprintf(", %s of them", count)
 }

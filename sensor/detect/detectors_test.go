@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestSentencesOfManyThings: where counting stops the sentence has "or more", so that it is true of
-// a source that does more.
+// TestSentencesOfManyThings: where counting stops the sentence has "at least", behind the whole number
+// if it is known, so that it is true of a source that does more.
 func TestSentencesOfManyThings(t *testing.T) {
 	s := newScene().tries(2, 25, 1, true)
 	for i := range 40 {
@@ -17,8 +17,8 @@ func TestSentencesOfManyThings(t *testing.T) {
 		s.see(Observation{Kind: KindDecided, Refused: true, Listed: false, Net: mix(uint32(i))})
 		s.judge()
 	}
-	for code, want := range map[Code]string{HeloNames: "8 or more different names", SenderDomains: "10 or more domains",
-		RecipientDomains: " or more domains", RelayDenials: "4 or more servers", Refusals: "refused all of its first"} {
+	for code, want := range map[Code]string{HeloNames: "40 different names, at least 8 of them", SenderDomains: "40 domains, at least 10 of them",
+		RecipientDomains: "at least ", RelayDenials: "At least 4 servers", Refusals: "refused all of its first"} {
 		if !s.p.has(code) {
 			t.Errorf("%s was not found", code)
 		} else if text := s.p.Text(code, &s.n); !strings.Contains(text, want) {

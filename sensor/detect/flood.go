@@ -69,9 +69,9 @@ func observeFlood(p *Profile, o *Observation) {
 // r.Threshold separates the two.
 func textFlood(_ *Profile, _ *Counters, r *verdict.Reason) string {
 	if r.Threshold >= float64(floodAttempts) {
-		return fmt.Sprintf("It tried %d connections to %d or more servers that it had not "+
-			"contacted before, within %s.", int(r.Value), floodServers, verdict.Span(floodTime))
+		return fmt.Sprintf("It made %d attempts to connect to at least %d servers that it had "+
+			"not contacted before, within %s.", int(r.Value), floodServers, verdict.Span(floodTime))
 	}
-	return fmt.Sprintf("It contacted %d or more mail servers for the first time in %s, three "+
+	return fmt.Sprintf("It contacted at least %d mail servers for the first time in %s, three "+
 		"times in a row.", floodServers, verdict.Span(floodTime))
 }

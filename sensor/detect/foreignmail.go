@@ -33,5 +33,5 @@ func (p *Profile) Through() string { return p.through }
 func textForeignMail(p *Profile, _ *Counters, r *verdict.Reason) string {
 	return fmt.Sprintf("It handed mail of strangers for recipients in %s foreign domains to your "+
 		"own server %s within a day; mail that a host of yours sends is from you or to you.",
-		orMore(r.Value, 32), p.through)
+		bounded(r.Value, 32), p.through)
 }

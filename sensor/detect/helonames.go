@@ -81,9 +81,9 @@ func (p *Profile) judgeHeloNames(c *Config, n int, now int64) {
 
 // textHeloNames has the number of names, r.Value, and the first four of them.
 func textHeloNames(p *Profile, n *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("It introduced itself with %s different names within a day%s (%s).",
-		orMore(r.Value, maxNames), inAll(n.HeloNames(p), r),
-		strings.Join(p.heloNames.quoted(), ", "))
+	all, part := partOf(n.HeloNames(p), r, bounded(r.Value, maxNames))
+	return fmt.Sprintf("It introduced itself with %s different names%s within a day (%s).", all,
+		part, strings.Join(p.heloNames.quoted(), ", "))
 }
 
 // remember keeps a name if it is one of the first.

@@ -19,5 +19,6 @@ func observeHostLookups(p *Profile, c *Config, o *Observation) {
 // textHostLookups has the number of domains, r.Value, and a lookup that led to an attempt.
 func textHostLookups(p *Profile, _ *Counters, r *verdict.Reason) string {
 	return fmt.Sprintf("It looked up mail servers by name (mail., smtp., mx. ...) in %s domains "+
-		"within %s.%s", orMore(r.Value, lookups.MaxDomains), namesSpan(r), lookupExample(p.lookups))
+		"within %s.%s", bounded(r.Value, lookups.MaxDomains), namesSpan(r),
+		lookupExample(p.lookups))
 }

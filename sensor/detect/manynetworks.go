@@ -40,17 +40,19 @@ func (p *Profile) judgeManyNetworks(c *Config, n int, now int64) {
 	}
 }
 
-// textManyNetworks has the number of networks, r.Value. At the higher threshold the source is not
-// counted any further.
+// textManyNetworks has the number of networks or providers at any time and within an hour, r.Value.
+// At the higher threshold the source is not counted any further.
 func textManyNetworks(p *Profile, n *Counters, r *verdict.Reason) string {
-	many := fmt.Sprint(int(r.Value))
+	count, total := fmt.Sprint(int(r.Value)), p.providers.Units()
 	if r.Weight >= massWeight {
-		many = fmt.Sprintf("%d or more", int(r.Value))
+		count = fmt.Sprintf("at least %d", int(r.Value))
 	}
-	all := "" // networks are what the counters show
 	if p.unit() == "network" {
-		all = inAll(n.DestNets(p), r)
+		total = n.DestNets(p) // what the counters show
 	}
-	return fmt.Sprintf("It contacted %s different mail %s within one hour%s.", many,
-		p.unit()+"s", all)
+	if total > int(r.Value) {
+		return fmt.Sprintf("It contacted %d different mail %s, %s of them within one hour.", total,
+			p.unit()+"s", count)
+	}
+	return fmt.Sprintf("It contacted %s different mail %s within one hour.", count, p.unit()+"s")
 }

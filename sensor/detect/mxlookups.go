@@ -31,6 +31,6 @@ func observeMXLookups(p *Profile, c *Config, o *Observation) {
 // textMXLookups has the number of domains, r.Value, and a lookup that led to an attempt.
 func textMXLookups(p *Profile, _ *Counters, r *verdict.Reason) string {
 	return fmt.Sprintf("It asked the DNS for the mail servers of %s domains within an hour; only "+
-		"a mail server needs to know them.%s", orMore(r.Value, lookups.MaxDomains),
+		"a mail server needs to know them.%s", bounded(r.Value, lookups.MaxDomains),
 		lookupExample(p.lookups))
 }

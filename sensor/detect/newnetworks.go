@@ -25,8 +25,8 @@ func (p *Profile) newUnit(c *Config, unit uint32, now int64) {
 
 // textNewNetworks has the attempts and networks of the machine since its first attempt.
 func textNewNetworks(p *Profile, n *Counters, _ *verdict.Reason) string {
-	return fmt.Sprintf("It tried %s to %s in %s; a workstation normally uses one or two.",
-		verdict.Plural(p.attempts(n), "connection"), p.destinations(),
+	return fmt.Sprintf("It made %s to connect to %s in %s; a workstation normally uses "+
+		"one or two.", verdict.Plural(p.attempts(n), "attempt"), p.destinations(),
 		verdict.Span(n.Last-p.since(n)))
 }
 

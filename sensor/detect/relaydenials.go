@@ -31,5 +31,5 @@ func (p *Profile) judgeRelayDenials(n int, now int64) {
 func textRelayDenials(p *Profile, _ *Counters, r *verdict.Reason) string {
 	return fmt.Sprintf("%s servers refused to relay for it or asked for a login; a client that "+
 		"uses its own server hears that from one at most, so it tries foreign servers.",
-		orMore(r.Value, len(p.relayDenied)))
+		leading(r.Value, len(p.relayDenied)))
 }

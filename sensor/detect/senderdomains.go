@@ -83,12 +83,14 @@ func (p *Profile) judgeSenderDomains(c *Config, n int, now int64) {
 	}
 }
 
-// textSenderDomains has the number of domains, r.Value, at the higher threshold "or more".
+// textSenderDomains has the number of domains at any time and within a day, r.Value, which is not
+// counted beyond the higher threshold.
 func textSenderDomains(p *Profile, n *Counters, r *verdict.Reason) string {
-	format := tries(n, "It sends in the name of %s domains within a day%s; a workstation uses "+
-		"one or two.", "It tries to send in the name of %s domains within a day%s; a workstation "+
+	format := tries(n, "It sends in the name of %s domains%s within a day; a workstation uses "+
+		"one or two.", "It tries to send in the name of %s domains%s within a day; a workstation "+
 		"uses one or two.")
-	return fmt.Sprintf(format, atLeast(r, 4.6, maxDomains), inAll(n.SenderDomains(p), r))
+	all, part := partOf(n.SenderDomains(p), r, atLeast(r, 4.6, maxDomains))
+	return fmt.Sprintf(format, all, part)
 }
 
 // tries is the sentence for a source, or the one for a source without an accepted message.

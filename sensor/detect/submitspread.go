@@ -34,5 +34,5 @@ func (p *Profile) judgeSubmitSpread(c *Config, n int, now int64) {
 func textSubmitSpread(p *Profile, _ *Counters, r *verdict.Reason) string {
 	return fmt.Sprintf("It contacted %s different %s within an hour to submit mail (ports "+
 		"465, 587, 2525); a mail client has one to three providers.",
-		orMore(r.Value, int(r.Threshold)), p.unit()+"s")
+		bounded(r.Value, int(r.Threshold)), p.unit()+"s")
 }

@@ -46,9 +46,9 @@ func (p *Profile) mergeTLSNames(o *Profile, now int64) {
 
 // textTLSNames has the number of domains, r.Value.
 func textTLSNames(_ *Profile, _ *Counters, r *verdict.Reason) string {
-	number, span := orMore(r.Value, lookups.MaxDomains), namesSpan(r)
+	number, span := bounded(r.Value, lookups.MaxDomains), namesSpan(r)
 	if r.Weight >= dayNamesWeight {
-		number, span = orMore(r.Value, lookups.MaxDayDomains), "a day"
+		number, span = bounded(r.Value, lookups.MaxDayDomains), "a day"
 	}
 	return fmt.Sprintf("In its TLS handshakes it asked for mail servers of %s domains within %s; "+
 		"a mail client has one to three accounts.", number, span)

@@ -345,7 +345,7 @@ func TestRotatingAddresses(t *testing.T) {
 				t.Errorf("%d findings are open", open)
 			}
 		}
-		if (level >= verdict.Likely) != c.want || c.want && !strings.Contains(text, "It tried 30 connections to 30 different mail networks in 10 minutes") {
+		if (level >= verdict.Likely) != c.want || c.want && !strings.Contains(text, "It made 30 attempts to connect to 30 different mail networks in 10 minutes") {
 			t.Errorf("hop limit %d: %s: %s", c.ttl, level, text)
 		}
 	}

@@ -95,17 +95,17 @@ func finding(a netip.Addr) report.Finding {
 		Severity: "critical", Open: true, OnLink: true, Decided: report.Decision{At: start + 2e9, Attempts: 4}, LastSign: start + 60e9,
 		Mode: "clear", Egress: "open", Advice: "Find out what it is. Block outgoing port 25 for all but your mail servers.",
 		Blind: []string{"of 48 sessions 1 was encrypted from the first byte"}}
-	for _, text := range []string{"It tried 66 connections to 56 different mail networks in 35 s; a workstation normally uses one or two.",
-		"It contacted 25 or more different mail networks within one hour, 56 in all.",
+	for _, text := range []string{"It made 66 attempts to connect to 56 different mail networks in 35 s; a workstation normally uses one or two.",
+		"It contacted 56 different mail networks, at least 25 of them within one hour.",
 		"Receiving servers refused 7 of its first 9 mails that they accepted or refused.",
 		"It introduced itself as \"localhost\", which is not its own name; a mail server gives its full name.",
-		"It contacted 6 or more different networks within an hour to submit mail (ports 465, 587, 2525); a mail client has one to three providers.",
-		"4 or more servers refused to relay for it or asked for a login; a client that uses its own server hears that from one at most, so it tries " +
+		"It contacted at least 6 different networks within an hour to submit mail (ports 465, 587, 2525); a mail client has one to three providers.",
+		"At least 4 servers refused to relay for it or asked for a login; a client that uses its own server hears that from one at most, so it tries " +
 			"foreign servers.",
-		"It introduced itself with 8 or more different names within a day, 9 in all (\"10.0.0.74\", \"10.0.0.61\", \"10.0.0.36\", \"10.0.0.45\", ...).",
-		"It sends in the name of 10 or more domains within a day, 11 in all; a workstation uses one or two.",
+		"It introduced itself with 9 different names, at least 8 of them within a day (\"10.0.0.74\", \"10.0.0.61\", \"10.0.0.36\", \"10.0.0.45\", ...).",
+		"It sends in the name of 11 domains, at least 10 of them within a day; a workstation uses one or two.",
 		"A receiving server refused it and named the blocklist zen.spamhaus.org: \"5.7.1 Client host [203.0.113.77] blocked using zen.spamhaus.org\".",
-		"It sent 20 commands a second in 3 sessions.", "Its recipients are in 20 or more domains."} {
+		"It sent 20 commands a second in 3 sessions.", "Its recipients are in at least 20 domains."} {
 		f.Reasons = append(f.Reasons, report.Reason{Code: "x", Weight: 3, Text: text})
 	}
 	f.Advice += " If it is a mail server, leave it running, find in its log and queue the account or the script that sends, lock that, and " +

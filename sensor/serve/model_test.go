@@ -54,7 +54,7 @@ func newFinding(a netip.Addr) report.Finding {
 		Story: []report.Step{{At: begin + 2e9, Action: "opened", Level: "likely", Attempts: 4}}}
 	for i := range 5 {
 		f.Reasons = append(f.Reasons, report.Reason{Code: fmt.Sprint("x", i), Weight: 3, Text: fmt.Sprintf(
-			"It tried %d connections to 56 different mail networks in 35 s; a workstation normally uses one or two.", 66+i)})
+			"It made %d attempts to connect to 56 different mail networks in 35 s; a workstation normally uses one or two.", 66+i)})
 	}
 	f.Proof = []report.Session{{Number: 1, Start: begin, Client: a, Server: netip.MustParseAddrPort("198.18.3.17:25"), Helo: "10.0.0.74",
 		MailFrom: []string{"...@alpine-bank.example"}, Messages: 1, TLS: "none"},
