@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
@@ -29,7 +30,8 @@ const (
 type terminal struct {
 	out   io.Writer
 	color bool
-	width int // columns; zero means 100
+	width int           // columns; zero means 100
+	words *lang.Printer // nil is English
 }
 
 // isTerminal reports whether a stream is a terminal.
@@ -43,7 +45,7 @@ func (a *app) newTerminal() *terminal {
 	if !isTerminal(a.stdout) {
 		return nil
 	}
-	t := &terminal{out: a.stdout, color: a.useColor(a.stdout)}
+	t := &terminal{out: a.stdout, color: a.useColor(a.stdout), words: a.printer()}
 	if f, ok := a.stdout.(*os.File); ok {
 		t.width, _, _ = term.GetSize(int(f.Fd()))
 	}
@@ -67,7 +69,7 @@ func (t *terminal) finding(f *finding.Finding) {
 	if t == nil || f.Replaced() { // the next line says more
 		return
 	}
-	headline := event.Headline(f)
+	headline := t.words.Sentence(event.Headline(f))
 	if t.color {
 		text.EnableColors()
 		headline = severityColor(f.Severity).Sprint(headline)
@@ -78,14 +80,14 @@ func (t *terminal) finding(f *finding.Finding) {
 	}
 	for i, r := range f.Reasons {
 		if i == maxShownReasons {
-			t.paragraph("- ", fmt.Sprintf("and %s, in the events",
-				verdict.Count(uint32(len(f.Reasons)-i), "more reason", "more reasons")))
+			t.paragraph("- ", t.words.Sprintf("and %s, in the events",
+				t.words.Plural(uint64(len(f.Reasons)-i), "more reason", "more reasons")))
 			break
 		}
-		t.paragraph("- ", r.Text)
+		t.paragraph("- ", t.words.Sentence(r.Text))
 	}
 	if f.Action == finding.Opened {
-		t.paragraph("Do: ", f.Advice)
+		t.paragraph(t.words.Text("Do:")+" ", t.words.Sentence(f.Advice))
 	}
 }
 
@@ -98,10 +100,11 @@ func (t *terminal) paragraph(first, s string) {
 		return
 	}
 	const indent = "          "
-	width := min(max(cmp.Or(t.width, 100), 40), 120) - len(indent) - len(first)
+	columns := utf8.RuneCountInString(first)
+	width := min(max(cmp.Or(t.width, 100), 40), 120) - len(indent) - columns
 	for i, line := range lang.Wrap(s, width) {
 		if i > 0 {
-			first = strings.Repeat(" ", len(first))
+			first = strings.Repeat(" ", columns)
 		}
 		fmt.Fprintf(t.out, "%s%s%s\n", indent, first, line)
 	}
@@ -109,7 +112,7 @@ func (t *terminal) paragraph(first, s string) {
 
 // heartbeat writes that the sensor listens, with what it saw.
 func (t *terminal) heartbeat(now int64, s string) {
-	fmt.Fprintf(t.out, "%s  %s\n", clock(now), s)
+	fmt.Fprintf(t.out, "%s  %s\n", clock(now), t.words.Sentence(s))
 }
 
 // clock is the local time of day.

@@ -9,6 +9,7 @@ import (
 
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/lang"
 	"spamsensor/sensor/verdict"
 )
 
@@ -43,6 +44,28 @@ func TestTerminal(t *testing.T) {
 		t.Errorf("the end is not shown: %s", out.String())
 	}
 	(*terminal)(nil).finding(f) // standard output is no terminal
+}
+
+// The lines are in the language of the user.
+func TestTerminalFrench(t *testing.T) {
+	var out bytes.Buffer
+	screen := &terminal{out: &out, words: lang.New(lang.French)}
+	f := &finding.Finding{ID: "a", Action: finding.Opened, Class: verdict.Spambot, Level: verdict.Likely, Severity: verdict.High,
+		Advice:  "Block outgoing port 25 for all but your mail servers.",
+		Reasons: []finding.ReasonText{{Text: "The machine is infected although its mail is blocked."}, {}, {}, {}, {}}}
+	f.Source.Counters.Attempts, f.Source.DestNets = 4, 1
+	screen.finding(f)
+	screen.heartbeat(0, "listening: 12345 frames of mail, DNS and connections, 2 connections to mail servers since the last line; "+
+		"1 finding is open, the highest severity is high; 1 health check raised")
+	screen.heartbeat(0, "listening: 1 frames of mail, DNS and connections, 2 connections to mail servers since the last line; no finding is open")
+	s := strings.NewReplacer("\u00a0", " ", "\u202f", " ").Replace(out.String())
+	for _, want := range []string{" envoie très probablement du spam (4 tentatives vers 1 réseau)\n", "- La machine est infectée, même si", "- et 2 autres raisons, dans les événements\n",
+		"          À faire : Bloquez le port 25", "à l'écoute : 12 345 trames", "dernière ligne ; ouverts : 1 constat, gravité la plus haute : élevée ; 1 contrôle de santé en alerte\n",
+		"dernière ligne ; aucun constat n'est ouvert\n"} {
+		if !strings.Contains(s, want) {
+			t.Errorf("%q is missing:\n%s", want, s)
+		}
+	}
 }
 
 // TestHeartbeat checks that a line comes once an hour in the log, and once a minute on a terminal,
