@@ -102,6 +102,13 @@ func texts(file *ast.File, all bool, f func(token.Pos, string)) {
 				return false
 			}
 		case *ast.CallExpr:
+			if langtest.Called(x) == "columns" {
+				for _, a := range x.Args {
+					if text, ok := langtest.Literal(a); ok {
+						f(a.Pos(), "column: "+text)
+					}
+				}
+			}
 			s, ok := x.Fun.(*ast.SelectorExpr)
 			if !ok {
 				break

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/lang"
 	"spamsensor/sensor/state"
 )
 
@@ -78,7 +79,7 @@ func (a *app) history(o *historyOptions) error {
 		return exit(exitFailed, fmt.Errorf("there is no history: %w "+
 			"(spamsensor run writes one where state.dir is set)", err))
 	}
-	out := o.writer(a.stdout)
+	out := o.writer(a.stdout, a.printer())
 	line := func(l historyLine) error { return out.line(&l) }
 	n, damaged, err := eachDay(cfg.state.dir, q, line, o.by == "hour")
 	if err == nil {
@@ -200,9 +201,10 @@ type historyWriter struct {
 	csv            *csv.Writer
 	json           *json.Encoder
 	table          table.Writer
+	words          *lang.Printer // of the table
 }
 
-func (o *historyOptions) writer(to io.Writer) *historyWriter {
+func (o *historyOptions) writer(to io.Writer, p *lang.Printer) *historyWriter {
 	w := &historyWriter{format: o.format, layout: time.DateOnly, out: bufio.NewWriter(to)}
 	if o.by == "hour" {
 		w.layout = "2006-01-02T15:04Z"
@@ -217,11 +219,8 @@ func (o *historyOptions) writer(to io.Writer) *historyWriter {
 	default:
 		w.table = table.NewWriter()
 		w.table.SetStyle(table.StyleLight)
-		head := table.Row{}
-		for _, name := range names {
-			head = append(head, name)
-		}
-		w.table.AppendHeader(head)
+		w.words = p
+		w.table.AppendHeader(columns(p, names...))
 	}
 	return w
 }
@@ -243,7 +242,11 @@ func (w *historyWriter) line(l *historyLine) error {
 	if w.csv != nil {
 		return w.csv.Write(cells)
 	}
-	row := table.Row{cells[0], cells[1], cells[2]}
+	server := "no"
+	if l.server {
+		server = "yes"
+	}
+	row := table.Row{cells[0], cells[1], w.words.Text(server)}
 	for _, n := range l.counts {
 		row = append(row, n) // numbers are aligned to the right
 	}

@@ -68,14 +68,18 @@ func (a *app) printIgnored(out io.Writer, list []ignoreLine, format string) erro
 		a.tell(out, "no host is ignored\n")
 		return nil
 	}
+	p := a.printer()
+	if format == "csv" {
+		p = nil // programs read it
+	}
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"ip", "until", "why", "where"})
+	t.AppendHeader(columns(p, "ip", "until", "why", "where"))
 	for i := range list {
 		x := &list[i]
 		until := x.Until
 		if x.Over {
-			until += " (over)"
+			until += p.Text(" (over)")
 		}
 		where := x.File
 		if x.Line > 0 {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"spamsensor/sensor/capture"
+	"spamsensor/sensor/lang"
 )
 
 // interfaceLine is one line of the output: an interface, and the traffic on it.
@@ -83,14 +84,17 @@ func (a *app) interfaces(sample time.Duration, format string) error {
 	if denied != nil {
 		a.tell(a.stderr, "%v\n", denied)
 	}
-	if err := printInterfaces(a.stdout, lines, format); err != nil {
+	if err := printInterfaces(a.stdout, lines, format, a.printer()); err != nil {
 		return exit(exitFailed, err)
 	}
 	return nil
 }
 
 // printInterfaces prints a table, or one line of JSON or CSV for each interface.
-func printInterfaces(out io.Writer, lines []interfaceLine, format string) error {
+func printInterfaces(out io.Writer, lines []interfaceLine, format string, p *lang.Printer) error {
+	if format == "csv" {
+		p = nil // programs read it
+	}
 	if format == "json" {
 		enc := json.NewEncoder(out)
 		for i := range lines {
@@ -102,8 +106,8 @@ func printInterfaces(out io.Writer, lines []interfaceLine, format string) error 
 	}
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"interface", "link", "speed", "promiscuous", "received", "dropped",
-		"packets", "VLANs", "addresses"})
+	t.AppendHeader(columns(p, "interface", "link", "speed", "promiscuous", "received", "dropped",
+		"packets", "VLANs", "addresses"))
 	for i := range lines {
 		l := &lines[i]
 		speed, promiscuous, rate := "", "", ""
@@ -111,14 +115,14 @@ func printInterfaces(out io.Writer, lines []interfaceLine, format string) error 
 			speed = fmt.Sprintf("%d Mbit/s", l.SpeedMbit)
 		}
 		if l.Promiscuous {
-			promiscuous = "yes"
+			promiscuous = p.Text("yes")
 		}
 		if l.PerSecond != nil {
 			rate = fmt.Sprintf("%.0f/s", *l.PerSecond)
 		}
 		vlans := strings.Trim(fmt.Sprint(l.VLANs), "[]")
-		t.AppendRow(table.Row{l.Name, l.Link, speed, promiscuous, l.Received, l.Dropped, rate,
-			vlans, strings.Join(l.Addresses, " ")})
+		t.AppendRow(table.Row{l.Name, p.Text(l.Link), speed, promiscuous, l.Received, l.Dropped,
+			rate, vlans, strings.Join(l.Addresses, " ")})
 	}
 	text := t.Render
 	if format == "csv" {

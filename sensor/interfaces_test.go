@@ -14,7 +14,7 @@ func TestInterfacesFormats(t *testing.T) {
 	out := map[string]string{}
 	for _, format := range tableFormats {
 		var b bytes.Buffer
-		if err := printInterfaces(&b, lines, format); err != nil {
+		if err := printInterfaces(&b, lines, format, nil); err != nil {
 			t.Fatal(err)
 		}
 		out[format] = b.String()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -28,6 +29,15 @@ func (a *app) printer() *lang.Printer { return lang.New(a.language()) }
 // tell writes sentences to a person. Their arguments are translated, too.
 func (a *app) tell(out io.Writer, format string, args ...any) {
 	fmt.Fprint(out, a.printer().Sentence(fmt.Sprintf(format, args...)))
+}
+
+// columns is the head of a table. A word in a head may mean another thing than in a sentence: its
+// translation is that of "column: word". A table in CSV has the English names.
+func columns(p *lang.Printer, names ...string) (head table.Row) {
+	for _, name := range names {
+		head = append(head, strings.TrimPrefix(p.Text("column: "+name), "column: "))
+	}
+	return head
 }
 
 // knownLanguage reports whether the value of --lang is one.

@@ -16,6 +16,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"spamsensor/sensor/lang"
 	"spamsensor/sensor/notify"
 	"spamsensor/sensor/reputation"
 )
@@ -138,7 +139,7 @@ func (a *app) reputation(ctx context.Context, o *reputationOptions) error {
 		return exit(exitUsage, err)
 	}
 	answers := reputation.Check(ctx, c)
-	if err := printAnswers(a.stdout, answers, o.format); err != nil {
+	if err := printAnswers(a.stdout, answers, o.format, a.printer()); err != nil {
 		return exit(exitFailed, err)
 	}
 	code := exitOK
@@ -248,7 +249,8 @@ func learnedAddress(file string) (found netip.Addr, err error) {
 }
 
 // printAnswers prints a table, or a line of JSON for each answer.
-func printAnswers(out io.Writer, answers []reputation.Answer, format string) error {
+func printAnswers(out io.Writer, answers []reputation.Answer, format string,
+	p *lang.Printer) error {
 	if format == "json" {
 		enc := json.NewEncoder(out)
 		for i := range answers {
@@ -258,16 +260,17 @@ func printAnswers(out io.Writer, answers []reputation.Answer, format string) err
 		}
 		return nil
 	}
-	words := map[reputation.State]string{reputation.Listed: "listed",
-		reputation.NotListed: "not listed", reputation.Unknown: "not known"}
+	words := map[reputation.State]string{reputation.Listed: p.Text("listed"),
+		reputation.NotListed: p.Text("not listed"), reputation.Unknown: p.Text("not known")}
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"address", "list", "answer", "code", "explanation"})
+	t.AppendHeader(columns(p, "address", "list", "answer", "code", "explanation"))
 	for i := range answers {
 		x := &answers[i]
-		t.AppendRow(table.Row{x.Address, x.List, words[x.State], x.Code, x.Text + x.Why})
+		t.AppendRow(table.Row{x.Address, x.List, words[x.State], x.Code,
+			x.Text + p.Sentence(x.Why)})
 	}
-	t.SetColumnConfigs([]table.ColumnConfig{{Name: "explanation", WidthMax: 70}})
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 5, WidthMax: 70}})
 	_, err := fmt.Fprintln(out, t.Render())
 	return err
 }
