@@ -86,7 +86,7 @@ func (a *app) check(o *checkOptions) error {
 		a.warn(faults)
 	}
 	if o.print && failed == nil {
-		if err := cfg.printSettings(a.stdout); err != nil {
+		if err := cfg.printSettings(a.stdout, a.printer()); err != nil {
 			return exit(exitFailed, err)
 		}
 	}
@@ -124,6 +124,7 @@ func (o *options) useDefault() error {
 
 // warn writes what is allowed, and surely not meant, and with -v the files that are left out.
 func (a *app) warn(list []*fault) {
+	p := a.printer()
 	if a.opt.verbose > 0 {
 		for _, text := range a.opt.found.leftOut {
 			a.tell(a.stderr, "%s\n", printable(text))
@@ -131,7 +132,7 @@ func (a *app) warn(list []*fault) {
 	}
 	for _, f := range list {
 		if f.Severity == "warning" {
-			a.tell(a.stderr, "warning: %s\n", f)
+			fmt.Fprint(a.stderr, p.Sprintf("warning: %s\n", f.in(p)))
 		}
 	}
 }

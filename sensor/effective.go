@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"spamsensor/sensor/capture"
+	"spamsensor/sensor/lang"
 	"spamsensor/sensor/notify"
 	"spamsensor/sensor/status"
 )
@@ -114,11 +115,11 @@ func durationText(d time.Duration) string {
 // sizeText writes a size that is a whole number of MiB.
 func sizeText(n int) string { return fmt.Sprintf("%dMiB", n>>20) }
 
-// printSettings writes the settings in force as YAML, each with its origin. Read as a
-// configuration, the text gives the same settings.
-func (c *config) printSettings(to io.Writer) error {
+// printSettings writes the settings in force as YAML, each with its origin in a comment, in the
+// language of words. Read as a configuration, the text gives the same settings.
+func (c *config) printSettings(to io.Writer, words *lang.Printer) error {
 	w := bufio.NewWriter(to)
-	p := settingsPrinter{w: w, layers: c.layers}
+	p := settingsPrinter{w: w, words: words, layers: c.layers}
 	f := c.inForce()
 	p.group(reflect.ValueOf(f), "", "", "")
 	return w.Flush()
@@ -126,7 +127,8 @@ func (c *config) printSettings(to io.Writer) error {
 
 // settingsPrinter writes settings as YAML.
 type settingsPrinter struct {
-	w io.Writer
+	w     io.Writer
+	words *lang.Printer // of the comments; nil is English
 	*layers
 }
 
@@ -168,6 +170,9 @@ func (p *settingsPrinter) list(v reflect.Value, key, indent string) {
 	}
 }
 
+// noBreak replaces the no-break spaces of French, which editors show as faults in a configuration.
+var noBreak = strings.NewReplacer("\u00a0", " ", "\u202f", " ")
+
 // origin says where the value of a setting is from: FILE:LINE, an option, or default.
 func (p *settingsPrinter) origin(key string, empty bool) string {
 	text := "default"
@@ -183,7 +188,7 @@ func (p *settingsPrinter) origin(key string, empty bool) string {
 	if means := whenEmpty[key]; empty && means != "" {
 		text += ": " + means
 	}
-	return printable(text)
+	return noBreak.Replace(p.words.Sentence(printable(text)))
 }
 
 // scalar writes a single value as YAML in one line.

@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/goccy/go-yaml/printer"
 	"github.com/goccy/go-yaml/token"
+
+	"spamsensor/sensor/lang"
 )
 
 // fault is one error or warning about the configuration, with its place.
@@ -31,6 +34,34 @@ func (f *fault) Error() string {
 		return fmt.Sprintf("%s: %s", cmp.Or(f.File, f.Key), f.Text)
 	}
 	return f.Text
+}
+
+// settingName is the name of a setting before what is wrong with it.
+var settingName = regexp.MustCompile(`^[a-z0-9_.\[\]]+: `)
+
+// in is the fault in a language. Its place, the name of the setting and the excerpt stay as they
+// are.
+func (f *fault) in(p *lang.Printer) *fault {
+	x := *f
+	name := settingName.FindString(f.Text)
+	x.Text = name + p.Sentence(f.Text[len(name):])
+	return &x
+}
+
+// errorText is an error in a language. Of several ones each is translated by itself.
+func errorText(p *lang.Printer, err error) string {
+	if f, ok := err.(*fault); ok {
+		return f.in(p).Error()
+	}
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok || errors.Join(several.Unwrap()...).Error() != err.Error() { // it has a text of its own
+		return p.Sentence(err.Error())
+	}
+	var texts []string
+	for _, e := range several.Unwrap() {
+		texts = append(texts, errorText(p, e))
+	}
+	return strings.Join(texts, "\n")
 }
 
 // faultsOf returns the faults of an error of loadConfig.

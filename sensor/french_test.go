@@ -23,7 +23,7 @@ import (
 
 // frenchPackages are the packages whose texts a person reads.
 var frenchPackages = []string{".", "behaviour", "capture", "contacts", "detect", "doctor", "event", "finding", "machines",
-	"mailserver", "notify", "report", "reputation", "sandbox", "servers", "sources", "state",
+	"mailserver", "notify", "report", "reputation", "sandbox", "servers", "setup", "sources", "state",
 	"status", "verdict", "../smtpsniff/heloname"}
 
 // inEnglish are the files whose texts stay English, with the reason.
@@ -34,7 +34,6 @@ var inEnglish = map[string]string{
 	"doctor/sight.go":    "names of protocols",
 	"doctor/systems.go":  "commands of switches, and titles of manuals",
 	"doctor/tunnels.go":  "names of protocols",
-	"effective.go":       "comments of a configuration, which is English",
 	"schema.go":          "the schema is English, as the keys are",
 	"event/sandbox.go":   "messages of events",
 	"event/queue.go":     "words of the log",

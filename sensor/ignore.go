@@ -75,7 +75,7 @@ func (a *app) addIgnore(ctx context.Context, x *newIgnore) error {
 		return exit(exitFailed, err)
 	}
 	defer file.close()
-	if err := file.add(x); err != nil {
+	if err := file.add(x, a.printer()); err != nil {
 		return exit(exitUsage, err)
 	}
 	a.opt.draft = &settings{name: file.name, text: file.text, isFile: true}

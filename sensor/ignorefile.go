@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"spamsensor/sensor/durable"
+	"spamsensor/sensor/lang"
 )
 
 // ignoreFile is the file of the configuration that `ignore add` writes, and nothing else.
@@ -26,8 +27,8 @@ type ignoreFile struct {
 	replaced *newIgnore // that was there before; nil if there was none
 }
 
-// ignoreHead is the beginning of a new file.
-const ignoreHead = "# Exceptions, written by: spamsensor ignore add\nignore:\n"
+// ignoreHead is the comment at the beginning of a new file.
+const ignoreHead = "Exceptions, written by: spamsensor ignore add"
 
 // openIgnoreFile opens the file for a configuration -c, and makes its directory.
 func openIgnoreFile(config string) (*ignoreFile, error) {
@@ -98,8 +99,9 @@ func (x *newIgnore) text() string {
 }
 
 // add appends an exception to the text, or puts it in the place of one that add wrote for the same
-// host. What else is there stays as it is, comments included.
-func (f *ignoreFile) add(x *newIgnore) error {
+// host. What else is there stays as it is, comments included. p is the language of the comment at
+// the head of a new file.
+func (f *ignoreFile) add(x *newIgnore, p *lang.Printer) error {
 	entry := x.text()
 	var before, after fileConfig
 	if err := decode(&settings{name: f.name, text: f.text}, &before); err != nil {
@@ -121,7 +123,7 @@ func (f *ignoreFile) add(x *newIgnore) error {
 		text = head + "\n" + entry + rest
 		want[f.index] = ignoreConfig{}
 	case reflect.ValueOf(before).IsZero():
-		text = ignoreHead + entry
+		text = "# " + noBreak.Replace(p.Text(ignoreHead)) + "\nignore:\n" + entry
 	case text[len(text)-1] != '\n':
 		text += "\n" + entry
 	default:

@@ -99,7 +99,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitOK
 	case errors.As(err, &e):
 		if e.err != nil {
-			fmt.Fprintln(stderr, p.Sentence(e.err.Error()))
+			fmt.Fprintln(stderr, errorText(p, e.err))
 		}
 		return e.code
 	}

@@ -74,6 +74,6 @@ func (q *questions) Settings() *status.Settings {
 // settings are the settings in force as YAML.
 func (c *config) settings() string {
 	var b strings.Builder
-	c.printSettings(&b) // a Builder takes everything
+	c.printSettings(&b, nil) // a Builder takes everything
 	return b.String()
 }

@@ -205,7 +205,7 @@ func (a *app) setupFromFile(ctx context.Context, name string) error {
 	st := e.Stats()
 	f.Interface, f.Heard = "eth1", time.Duration(st.Last-st.First)
 	f.Why = "change it to the interface with the mirrored traffic: spamsensor interfaces"
-	fmt.Fprint(a.stdout, setup.Write(&f, defaultPlaces, nil, time.Now()))
+	fmt.Fprint(a.stdout, setup.Write(&f, defaultPlaces, nil, time.Now(), a.printer()))
 	for _, problem := range problems {
 		a.tell(a.stderr, "%v\n", problem)
 	}

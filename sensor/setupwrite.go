@@ -30,7 +30,7 @@ var defaultPlaces = setup.Places{Events: "/var/log/spamsensor/events.json",
 // install writes the configuration, and starts what it describes.
 func (a *app) install(ctx context.Context, o setupOptions, f *setup.Facts) error {
 	channels := setup.Machine{}.Channels(ctx)
-	text := setup.Write(f, o.places, channels, time.Now())
+	text := setup.Write(f, o.places, channels, time.Now(), a.printer())
 	if err := validate(text); err != nil {
 		return exit(exitInternal, fmt.Errorf("the configuration that setup has made is wrong; "+
 			"please report it: %w", err))
@@ -92,8 +92,8 @@ func (a *app) writeNew(o setupOptions, text []byte) (written bool, err error) {
 		if bytes.Equal(old, text) {
 			return false, nil
 		}
-		fmt.Fprint(a.stdout, udiff.Unified(o.output, "proposed by setup", string(old),
-			string(text)))
+		fmt.Fprint(a.stdout, udiff.Unified(o.output, a.printer().Text("proposed by setup"),
+			string(old), string(text)))
 		a.say("Kept       %s exists and was not changed; the difference is above\n",
 			printable(o.output))
 		return false, nil

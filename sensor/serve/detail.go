@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -113,6 +114,26 @@ func (s *Sheet) Settings() *status.Settings {
 		return nil
 	}
 	return s.detail.settings
+}
+
+// YAML is the configuration in force, with its comments in the language of the page.
+func (s *Sheet) YAML() string {
+	lines := strings.Split(s.Settings().YAML, "\n")
+	for i, l := range lines {
+		if value, origin, found := cutLast(l, " # "); found {
+			lines[i] = value + " # " + s.Printer.Sentence(origin)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// cutLast divides a text at the last place of a separator.
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
 }
 
 // Unanswered says why a detail is not known.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -54,7 +55,8 @@ func (m Machine) Channels(ctx context.Context) (list []Channel) {
 		if m.Syslog != usualSyslog {
 			lines = append(lines, "  server: "+strconv.Quote("unix://"+m.Syslog))
 		}
-		list = append(list, Channel{lines, "A syslog daemon listens on " + m.Syslog + "."})
+		list = append(list, Channel{lines,
+			fmt.Sprintf("A syslog daemon listens on %s.", m.Syslog)})
 	}
 	return list
 }

@@ -32,7 +32,7 @@ func TestChannels(t *testing.T) {
 	host := func(s *httptest.Server) string { return strings.TrimPrefix(s.URL, "http://") }
 	full := Machine{SMTP: mail, Alertmanager: host(am), Syslog: dev, Journal: none}
 	list := full.Channels(t.Context())
-	text := Write(&Facts{}, Places{}, list, time.Unix(0, 0))
+	text := Write(&Facts{}, Places{}, list, time.Unix(0, 0), nil)
 	for _, want := range []string{"- kind: mail\n    to: [root@localhost]\n", "- kind: alertmanager",
 		"- kind: syslog\n", "# The mail server of this machine answers: 220 mail.example.org"} {
 		if !strings.Contains(text, want) {

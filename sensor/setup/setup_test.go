@@ -78,7 +78,7 @@ func TestServers(t *testing.T) {
 		}
 		f := l.Facts([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
 		f.Interface, f.Why = "m0", "named\nby -i"
-		text := Write(&f, Places{Events: "/e", State: "/s"}, nil, time.Unix(0, 0).UTC())
+		text := Write(&f, Places{Events: "/e", State: "/s"}, nil, time.Unix(0, 0).UTC(), nil)
 		if !strings.Contains(text, x.want) {
 			t.Errorf("%s: want %q in\n%s", x.name, x.want, text)
 		}

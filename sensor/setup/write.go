@@ -6,7 +6,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
+	"spamsensor/sensor/lang"
 	"spamsensor/sensor/verdict"
 )
 
@@ -22,58 +24,74 @@ type Channel struct {
 	Why   string   // how it was found
 }
 
+// writer writes a configuration. Its comments are in the language of the person who runs setup.
+type writer struct {
+	b strings.Builder
+	p *lang.Printer
+}
+
+func (w *writer) line(format string, args ...any) { fmt.Fprintf(&w.b, format+"\n", args...) }
+
+// note writes a comment. Arguments are texts that are translated already.
+func (w *writer) note(indent, format string, args ...any) {
+	w.line("%s# %s", indent, comment(w.p.Sprintf(format, args...)))
+}
+
 // Write returns a configuration with the evidence of each setting as a comment. It is valid YAML
 // that the sensor accepts: the escapes of Go are escapes of YAML, too. Names from the wire are
-// letters, digits, dots and hyphens alone.
-func Write(f *Facts, p Places, channels []Channel, now time.Time) string {
-	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("# yaml-language-server: $schema=/usr/share/spamsensor/schema.json")
-	line("# Written by spamsensor setup on %s. It heard %s for %s: %s.",
-		now.Format("2006-01-02 15:04 MST"), comment(f.Interface), f.Heard.Round(time.Second),
-		verdict.Plural(f.Sessions, "mail session"))
-	line("# Check it, and change what is wrong: spamsensor check")
-	line("")
-	line("capture:")
-	line("  # %s", comment(f.Why))
-	line("  interfaces: [%s]", strconv.Quote(f.Interface))
-	line("")
-	line("# Networks of ours. Only hosts in these are judged.")
-	line("home_net:")
+// letters, digits, dots and hyphens alone. A nil p is English.
+func Write(f *Facts, places Places, channels []Channel, now time.Time, p *lang.Printer) string {
+	w := &writer{p: p}
+	w.line("# yaml-language-server: $schema=/usr/share/spamsensor/schema.json")
+	w.note("", "Written by spamsensor setup on %s. It heard %s for %s: %s.",
+		now.Format("2006-01-02 15:04 MST"), f.Interface, f.Heard.Round(time.Second),
+		p.Plural(uint64(f.Sessions), "mail session", "mail sessions"))
+	w.note("", "Check it, and change what is wrong: spamsensor check")
+	w.line("")
+	if p != nil { // whoever runs setup wants notices in this language, too
+		w.line("sensor:")
+		w.line("  lang: %s", p.Tag())
+		w.line("")
+	}
+	w.line("capture:")
+	w.line("  # %s", comment(p.Sentence(f.Why)))
+	w.line("  interfaces: [%s]", strconv.Quote(f.Interface))
+	w.line("")
+	w.note("", "Networks of ours. Only hosts in these are judged.")
+	w.line("home_net:")
 	for _, n := range f.Home {
-		why := verdict.Plural(n.Hosts, "host") + " with mail seen"
-		if n.Hosts == 0 {
-			why = "no host with mail was seen"
+		why := p.Text("no host with mail was seen")
+		if n.Hosts > 0 {
+			why = p.Sprintf("%s with mail seen", p.Plural(uint64(n.Hosts), "host", "hosts"))
 		}
 		if n.Why != "" {
-			why += "; " + n.Why
+			why += p.Text("; ") + p.Sentence(n.Why)
 		}
-		line("  - %s # %s", strconv.Quote(n.Prefix.String()), why)
+		w.line("  - %s # %s", strconv.Quote(n.Prefix.String()), comment(why))
 	}
-	line("")
-	writeServers(&b, f)
-	line("")
-	line("output:")
-	line("  file: %s", strconv.Quote(p.Events))
-	line("state:")
-	line("  dir: %s", strconv.Quote(p.State))
+	w.line("")
+	w.servers(f)
+	w.line("")
+	w.line("output:")
+	w.line("  file: %s", strconv.Quote(places.Events))
+	w.line("state:")
+	w.line("  dir: %s", strconv.Quote(places.State))
 	if len(channels) > 0 {
-		line("")
-		line("# Who is told of findings, and of a sensor that sees nothing any more.")
-		line("notify:")
+		w.line("")
+		w.note("", "Who is told of findings, and of a sensor that sees nothing any more.")
+		w.line("notify:")
 		for _, c := range channels {
-			line("  # %s", comment(c.Why))
+			w.line("  # %s", comment(p.Sentence(c.Why)))
 			for _, l := range c.Lines {
-				line("  %s", l)
+				w.line("  %s", l)
 			}
 		}
 	}
-	return b.String()
+	return w.b.String()
 }
 
-// writeServers writes the mail servers, and as comments what a person must decide.
-func writeServers(b *strings.Builder, f *Facts) {
-	line := func(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) }
+// servers writes the mail servers, and as comments what a person must decide.
+func (w *writer) servers(f *Facts) {
 	var declared, doubtful []*MailServer
 	for i := range f.Servers {
 		if s := &f.Servers[i]; s.Accused >= verdict.Suspect {
@@ -82,23 +100,23 @@ func writeServers(b *strings.Builder, f *Facts) {
 			declared = append(declared, s)
 		}
 	}
-	line("# Mail servers of ours: hosts that took mail from others.")
+	w.note("", "Mail servers of ours: hosts that took mail from others.")
 	if len(declared) == 0 {
-		line("# None was seen. If there is one: smtp_servers: [192.0.2.25]")
+		w.note("", "None was seen. If there is one: smtp_servers: [192.0.2.25]")
 	} else {
-		line("smtp_servers:")
+		w.line("smtp_servers:")
 	}
 	for _, s := range declared {
-		line("  # It %s.", s.evidence())
-		line("  - ip: %s", strconv.Quote(s.Addr.String()))
+		w.note("  ", "It %s.", s.evidence(w.p))
+		w.line("  - ip: %s", strconv.Quote(s.Addr.String()))
 		if s.Name != "" {
-			line("    name: %s", strconv.Quote(s.Name))
+			w.line("    name: %s", strconv.Quote(s.Name))
 		}
 	}
 	for _, s := range doubtful {
-		line("# Not declared: %s %s, and there is a finding that it sends spam (%s).", s.Addr,
-			s.evidence(), s.Accused)
-		line("# Look at it first: spamsensor explain %s", s.Addr)
+		w.note("", "Not declared: %s %s, and there is a finding that it sends spam (%s).", s.Addr,
+			s.evidence(w.p), w.p.Text(s.Accused.String()))
+		w.note("", "Look at it first: spamsensor explain %s", s.Addr)
 	}
 	var names []string
 	for _, s := range declared {
@@ -107,30 +125,31 @@ func writeServers(b *strings.Builder, f *Facts) {
 			names = append(names, domain)
 		}
 	}
-	line("")
-	line("# Domains that these servers accept mail for. A list that is not whole makes mail for")
-	line("# the others look relayed, so complete it before you use it.")
+	w.line("")
+	w.note("", "Domains that these servers accept mail for. Mail for domains that are missing in")
+	w.note("", "such a list looks relayed, so complete it before you use it.")
 	if len(names) == 0 {
 		names = []string{"example.org"}
 	}
-	line("# local_domains: [%s]", strings.Join(names, ", "))
+	w.line("# local_domains: [%s]", strings.Join(names, ", "))
 }
 
 // evidence says what a server was seen to do.
-func (s *MailServer) evidence() string {
-	what := verdict.Plural(s.Accepted, "message")
+func (s *MailServer) evidence(p *lang.Printer) string {
+	what := p.Plural(uint64(s.Accepted), "message", "messages")
 	if s.Encrypted > 0 {
-		what += " and " + verdict.Plural(s.Encrypted, "encrypted session")
+		what += p.Text(" and ") +
+			p.Plural(uint64(s.Encrypted), "encrypted session", "encrypted sessions")
 	}
-	text := fmt.Sprintf("took %s from %s outside", what, verdict.Plural(s.Clients, "host"))
+	text := p.Sprintf("took %s from %s outside", what, p.Plural(uint64(s.Clients), "host", "hosts"))
 	if s.Clients == 0 {
-		text = fmt.Sprintf("took %s from hosts of ours", what)
+		text = p.Sprintf("took %s from hosts of ours", what)
 	}
 	if s.Sent > 0 {
-		text += fmt.Sprintf(" and sent %d", s.Sent)
+		text += p.Sprintf(" and sent %d", s.Sent)
 	}
 	if s.Name != "" {
-		text += ", and greets as " + s.Name
+		text += p.Sprintf(", and greets as %s", s.Name)
 	}
 	return text
 }
@@ -138,8 +157,8 @@ func (s *MailServer) evidence() string {
 // comment makes a text safe for a comment of one line.
 func comment(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 {
-			return ' '
+		if unicode.IsSpace(r) || unicode.IsControl(r) {
+			return ' ' // no-break spaces, too: editors show them as faults
 		}
 		return r
 	}, s)
