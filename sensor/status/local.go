@@ -14,7 +14,7 @@ type Getter interface {
 }
 
 // Local answers for a sensor in the same process, in the same way as a Client.
-func Local(sensor Sensor) Getter { return local{Handler(sensor, nil, func() {})} }
+func Local(sensor Sensor) Getter { return local{Handler(sensor, nil)} }
 
 type local struct{ handler http.Handler }
 

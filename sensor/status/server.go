@@ -13,7 +13,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -43,8 +42,6 @@ type Action func(body []byte) (result any, err error)
 type Server struct {
 	listener net.Listener
 	http     http.Server
-	// Requests counts requests, Refused those whose answer was an error.
-	Requests, Refused atomic.Uint64
 }
 
 // ErrInUse says that another process answers on the socket.
@@ -64,15 +61,9 @@ func Listen(socket, group string, sensor Sensor, actions map[string]Action) (*Se
 		l.Close()
 		return nil, err
 	}
-	s := &Server{listener: netutil.LimitListener(l, maxConnections)}
-	answer := Handler(sensor, actions, func() { s.Refused.Add(1) })
-	count := func(w http.ResponseWriter, r *http.Request) {
-		s.Requests.Add(1)
-		answer.ServeHTTP(w, r)
-	}
-	s.http = http.Server{Handler: http.HandlerFunc(count), ReadTimeout: requestTime,
-		WriteTimeout: 2 * requestTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader}
-	return s, nil
+	return &Server{netutil.LimitListener(l, maxConnections), http.Server{
+		Handler: Handler(sensor, actions), ReadTimeout: requestTime,
+		WriteTimeout: 2 * requestTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader}}, nil
 }
 
 // ListenUnix listens on a unix socket, for the owner and its group. A socket that nobody listens on
@@ -133,14 +124,13 @@ func (s *Server) Serve(ctx context.Context) error {
 	return nil
 }
 
-// Handler answers requests about a sensor under /api/v1/. refused is called for each request that
-// gets no answer but an error.
-func Handler(sensor Sensor, actions map[string]Action, refused func()) http.Handler {
+// Handler answers requests about a sensor under /api/v1/.
+func Handler(sensor Sensor, actions map[string]Action) http.Handler {
 	mux := http.NewServeMux()
 	get := func(path string, answer func(r *http.Request) (any, error)) {
 		mux.HandleFunc("GET /api/v1/"+path, func(w http.ResponseWriter, r *http.Request) {
 			result, err := answer(r)
-			reply(w, result, err, refused)
+			reply(w, result, err)
 		})
 	}
 	get("status", func(*http.Request) (any, error) { return sensor.Status(), nil })
@@ -175,19 +165,19 @@ func Handler(sensor Sensor, actions map[string]Action, refused func()) http.Hand
 		mux.HandleFunc("POST /api/v1/"+name, func(w http.ResponseWriter, r *http.Request) {
 			body, err := readBody(w, r)
 			if err != nil {
-				reply(w, nil, err, refused)
+				reply(w, nil, err)
 				return
 			}
 			result, err := act(body)
 			if err != nil {
 				err = &Error{http.StatusUnprocessableEntity, err.Error()}
 			}
-			reply(w, result, err, refused)
+			reply(w, result, err)
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, nil, &Error{http.StatusNotFound, "there is no " + r.Method + " " +
-			strconv.QuoteToASCII(r.URL.Path)}, refused)
+			strconv.QuoteToASCII(r.URL.Path)})
 	})
 	return mux
 }
@@ -213,11 +203,10 @@ type Error struct {
 func (e *Error) Error() string { return e.Text }
 
 // reply writes an answer as JSON.
-func reply(w http.ResponseWriter, result any, err error, refused func()) {
+func reply(w http.ResponseWriter, result any, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	if err != nil {
-		refused()
 		e := &Error{http.StatusInternalServerError, err.Error()}
 		errors.As(err, &e)
 		w.WriteHeader(e.Code)
