@@ -87,24 +87,14 @@ func newWriter(l Layout) *writer {
 
 func (w *writer) line(s string) { w.b.WriteString(strings.TrimRight(s, " ") + "\n") }
 
-// fold writes a paragraph behind an indentation. It breaks at blanks alone: a no-break space stays.
-func (w *writer) fold(indent, s string) { w.hang(indent, indent, s) }
-
-// hang is fold with another indentation of the first line.
-func (w *writer) hang(first, rest, s string) {
-	line := first
-	empty := true
-	for _, word := range strings.Split(s, " ") {
-		if !empty && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > w.width {
-			w.line(line)
-			line, empty = rest, true
-		}
-		if !empty {
-			line += " "
-		}
-		line, empty = line+word, false
+// fold writes a paragraph. All its lines are as far to the right as the first one, which has a text
+// before it.
+func (w *writer) fold(before, s string) {
+	indent := utf8.RuneCountInString(before)
+	for _, l := range lang.Wrap(s, w.width-indent) {
+		w.line(before + l)
+		before = strings.Repeat(" ", indent)
 	}
-	w.line(line)
 }
 
 // clock is a time as the reader's clock shows it.
@@ -123,7 +113,6 @@ func (w *writer) rows(rows [][2]string) {
 			name = ""
 		}
 		before = r[0]
-		w.hang("  "+name+strings.Repeat(" ", wide-utf8.RuneCountInString(name)+2),
-			strings.Repeat(" ", wide+4), r[1])
+		w.fold("  "+name+strings.Repeat(" ", wide-utf8.RuneCountInString(name)+2), r[1])
 	}
 }
