@@ -141,6 +141,14 @@ func TestAskRunning(t *testing.T) {
 		!strings.Contains(stdout, "192.168.77.66  ") {
 		t.Errorf("rules: %d\n%s%s", code, stdout, stderr)
 	}
+	if code, stdout, stderr := asked(t, "playbook", "192.168.77.66", "--socket", socket); code != exitOK ||
+		!strings.Contains(stdout, "iptables -I FORWARD 1 -s 192.168.77.66 ") {
+		t.Errorf("playbook: %d\n%s%s", code, stdout, stderr)
+	}
+	if code, stdout, stderr := asked(t, "verify", "192.168.77.66", "--socket", socket); code != exitFindings ||
+		!strings.Contains(stdout, "66 in the last hour, 66 in 24 hours") {
+		t.Errorf("verify: %d\n%s%s", code, stdout, stderr)
+	}
 	acknowledge(t, socket, &l)
 	if second := listen(); second.code() != exitFailed ||
 		!strings.Contains(second.stderr.String(), "another process answers there") {
