@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -10,7 +11,7 @@ import (
 
 // liveKeys are the settings, or groups of them, that a reload applies. The others need a restart.
 var liveKeys = []string{"home_net", "smtp_servers", "allowed_relays", "local_domains", "ignore",
-	"detect", "evidence", "output", "log"}
+	"names", "detect", "evidence", "output", "log"}
 
 // services are the other commands that run for long: the settings that each reads at its start, and
 // the unit that runs it.
@@ -69,6 +70,10 @@ func (r *reloader) changes(next *config) (list []string) {
 					s.command, restartOf(s.unit)))
 			}
 		}
+	}
+	if next.namesFile == r.cfg.namesFile && !maps.Equal(next.names, r.cfg.names) {
+		list = append(list, fmt.Sprintf("names: %d hosts have a name, and %d had",
+			len(next.names), len(r.cfg.names)))
 	}
 	return list
 }

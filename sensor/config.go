@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -42,6 +43,7 @@ type fileConfig struct {
 	NAT64Prefixes textList       `yaml:"nat64_prefixes"`
 	LocalDomains  textList       `yaml:"local_domains"`
 	Ignore        []ignoreConfig `yaml:"ignore"`
+	Names         string         `yaml:"names"`
 	Detect        struct {
 		Alpha                float64 `yaml:"alpha"`
 		NewNetworksThreshold float64 `yaml:"new_networks_threshold"`
@@ -153,6 +155,8 @@ type config struct {
 	evidence    event.Evidence
 	output      string // file of the events of run; read has --events
 	hashKeyFile string
+	namesFile   string
+	names       map[netip.Addr]string // of hosts, for people
 	// sessionTable says that the report lists sessions.
 	sessionTable bool
 	sessions     string // all, evidence, or empty for the command's default

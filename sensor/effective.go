@@ -30,6 +30,7 @@ var whenEmpty = map[string]string{
 	"capture.interfaces":     "none, -i names one",
 	"capture.workers":        "one for each processor",
 	"evidence.hash_key_file": "none",
+	"names":                  "none",
 	"limits.attempts":        "derived from limits.memory",
 	"limits.flows":           "derived from limits.memory",
 	"limits.sources":         "derived from limits.memory",

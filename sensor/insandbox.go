@@ -85,6 +85,9 @@ func (c *config) sandboxConfig(file string) sandbox.Config {
 	if file != "" {
 		s.Read = append(s.Read, configPlaces(file)...)
 	}
+	if c.namesFile != "" { // a reload reads it again
+		s.Read = append(s.Read, c.namesFile)
+	}
 	if c.hashKeyFile != "" {
 		s.Read = append(s.Read, c.hashKeyFile)
 	}

@@ -86,7 +86,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	if err != nil {
 		return exit(exitFailed, err)
 	}
-	person := a.newTerminal()
+	person := a.newTerminal(cfg.names)
 	out, closer, err := a.openLiveEvents(cfg, person != nil)
 	if err != nil {
 		return failedToOpen(err)

@@ -42,6 +42,7 @@ func (a *app) protectedFiles(cfg *config) *protectedFiles {
 		}
 	}
 	u.add("the key of the hashes", cfg.hashKeyFile)
+	u.add("the names of hosts", cfg.namesFile)
 	if cfg.streamName() == "-" {
 		u.addStream("an input,", "standard input", a.stdin)
 	}

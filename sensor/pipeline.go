@@ -73,7 +73,8 @@ func newPipeline(cfg *config, run string, live bool, out io.Writer, input func(u
 		p.queue = event.NewQueue(out, !live)
 	}
 	p.eventConfig = event.Config{Run: run, Host: cfg.name, Live: live, Input: input,
-		Evidence: cfg.evidence}
+		Evidence: cfg.evidence, Names: cfg.names}
+	p.report.Names(cfg.names)
 	if cfg.store != nil {
 		p.eventConfig.Tap = cfg.store.Add
 	}

@@ -108,6 +108,12 @@ func (r *reloader) apply(next *config) {
 	r.p.engine.Between(func() {
 		r.p.eventConfig.Evidence = next.evidence
 		r.p.events.SetEvidence(next.evidence)
+		r.p.eventConfig.Names = next.names
+		r.p.events.SetNames(next.names)
+		r.p.report.Names(next.names)
+		if r.p.terminal != nil {
+			r.p.terminal.names = next.names
+		}
 		r.p.cfg.output = next.output
 	})
 	r.level.set(&r.opt, next)

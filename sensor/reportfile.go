@@ -235,7 +235,8 @@ func (r *reported) declared(addr netip.Addr) []status.Declaration {
 
 // event is an event about a host.
 func (r *reported) event(h *report.Host, at report.Time) *status.Event {
-	e := &status.Event{Timestamp: timeOf(at), SrcIP: h.IP.String(), MAC: h.MAC, File: h.Input}
+	e := &status.Event{Timestamp: timeOf(at), SrcIP: h.IP.String(), SrcName: h.Name,
+		MAC: h.MAC, File: h.Input}
 	for _, v := range h.VLAN {
 		e.VLAN = append(e.VLAN, int(v))
 	}

@@ -48,6 +48,7 @@ func (r *resolver) resolve(f *fileConfig) *config {
 	c.engine.SourceInterval = int64(interval)
 	c.engine.Detect = r.detect(f)
 	r.evidence(c, f)
+	r.names(c, f)
 	r.notify(c, f)
 	r.reputation(c, f)
 	return c

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -32,6 +33,7 @@ type terminal struct {
 	color bool
 	width int           // columns; zero means 100
 	words *lang.Printer // nil is English
+	names map[netip.Addr]string
 }
 
 // isTerminal reports whether a stream is a terminal.
@@ -41,11 +43,11 @@ func isTerminal(stream any) bool {
 }
 
 // newTerminal returns the terminal of standard output, nil if that is none.
-func (a *app) newTerminal() *terminal {
+func (a *app) newTerminal(names map[netip.Addr]string) *terminal {
 	if !isTerminal(a.stdout) {
 		return nil
 	}
-	t := &terminal{out: a.stdout, color: a.useColor(a.stdout), words: a.printer()}
+	t := &terminal{out: a.stdout, color: a.useColor(a.stdout), words: a.printer(), names: names}
 	if f, ok := a.stdout.(*os.File); ok {
 		t.width, _, _ = term.GetSize(int(f.Fd()))
 	}
@@ -70,6 +72,10 @@ func (t *terminal) finding(f *finding.Finding) {
 		return
 	}
 	headline := t.words.Sentence(event.Headline(f))
+	if name := t.names[f.Source.Addr]; name != "" {
+		a := f.Source.Addr.String()
+		headline = strings.Replace(headline, a, a+" ("+name+")", 1)
+	}
 	if t.color {
 		text.EnableColors()
 		headline = severityColor(f.Severity).Sprint(headline)

@@ -14,6 +14,7 @@ package event
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -39,6 +40,8 @@ type Config struct {
 	Input func(from uint16) string
 	// Evidence is the form of mail addresses.
 	Evidence Evidence
+	// Names are those that people know hosts by. They are safe to print.
+	Names map[netip.Addr]string
 	// Tap gets each event, too, as a line that it must copy to keep. It may be nil.
 	Tap func(kind Type, line []byte)
 }
@@ -94,6 +97,18 @@ func NewWriter(cfg Config, q *Queue) *Writer {
 
 // SetEvidence changes the form of mail addresses. No event may be written meanwhile.
 func (w *Writer) SetEvidence(e Evidence) { w.cfg.Evidence = e }
+
+// SetNames changes the names of hosts. No event may be written meanwhile.
+func (w *Writer) SetNames(names map[netip.Addr]string) { w.cfg.Names = names }
+
+// appendName appends the name of a client, if it has one.
+func (w *Writer) appendName(b []byte, a netip.Addr) []byte {
+	if name := w.cfg.Names[a]; name != "" {
+		b = appendString(append(b, `,"src_name":`...), name)
+		b = append(b, `,"src_name_source":"config"`...)
+	}
+	return b
+}
 
 // Write implements io.Writer for zerolog, which calls it once for each event.
 func (w *Writer) Write(line []byte) (int, error) {

@@ -51,6 +51,7 @@ func sourceMessage(s *finding.SourceRecord) string {
 func (w *Writer) appendSource(b []byte, s *finding.SourceRecord) []byte {
 	b = w.appendInput(b, s.Input, s.VLAN)
 	b = append(appendIP(append(b, `,"src_ip":"`...), s.Addr), '"')
+	b = w.appendName(b, s.Addr)
 	if s.MAC != [6]byte{} {
 		b = append(appendMAC(append(b, `,"mac":"`...), s.MAC), '"')
 	}

@@ -61,8 +61,11 @@ func (w *Writer) Server(s *mailserver.Record) {
 		d.Float64("baseline_out", round(s.Hour.Mean)).Float64("ratio_out",
 			round(s.Hour.Count/max(s.Hour.Mean, 0.01))).Float64("z", round(s.Hour.Z))
 	}
-	w.begin(ServerEvent, zerolog.InfoLevel, s.Time).Str("src_ip",
-		s.Addr.String()).Dict("mail_server", d).Msg(ServerText(s))
+	e := w.begin(ServerEvent, zerolog.InfoLevel, s.Time).Str("src_ip", s.Addr.String())
+	if name := w.cfg.Names[s.Addr]; name != "" {
+		e = e.Str("src_name", name).Str("src_name_source", "config")
+	}
+	e.Dict("mail_server", d).Msg(ServerText(s))
 }
 
 func round(f float64) float64 { return float64(int64(f*100)) / 100 }

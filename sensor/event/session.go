@@ -30,6 +30,7 @@ func (w *Writer) Session(s *finding.Session) uint64 {
 	if s.MAC != [6]byte{} {
 		b = append(appendMAC(append(b, `,"mac":"`...), s.MAC), '"')
 	}
+	b = w.appendName(b, s.Client.Addr())
 	b = w.appendFlow(b, s)
 	b = w.appendDialogue(b, s)
 	b = append(b, `,"message":"`...)

@@ -30,7 +30,7 @@ func (v *View) Attempts() template.HTML {
 		if f := &v.Findings[i]; f.Severity != "info" {
 			d.Marks = append(d.Marks, picture.Mark{At: v.at(f.Decided.At),
 				Label: v.lang.Sprintf("finding %d: %s", i+1,
-					f.IP.String()+" "+v.lang.Sentence(f.Title))})
+					f.Called()+" "+v.lang.Sentence(f.Title))})
 		}
 	}
 	return picture.Attempts(v.lang, d)
@@ -54,7 +54,7 @@ func (v *View) HostsPicture() template.HTML {
 	d := picture.HostsData{ID: "hosts-picture"}
 	for i := range v.Hosts {
 		h := &v.Hosts[i]
-		d.Hosts = append(d.Hosts, picture.HostPoint{Label: h.IP.String(),
+		d.Hosts = append(d.Hosts, picture.HostPoint{Label: h.Called(),
 			Servers: uint64(h.Counts.DestIPs), Attempts: uint64(h.Counts.Attempts),
 			Kind: v.kind(h)})
 	}

@@ -29,6 +29,7 @@ type Item struct {
 	Kind     string    `json:"kind"`
 	ID       string    `json:"id"`             // of the finding, or check and interface
 	Host     string    `json:"host,omitempty"` // address of the machine
+	Name     string    `json:"name,omitempty"` // that the configuration gives it
 	MAC      string    `json:"mac,omitempty"`
 	Class    string    `json:"class"` // of the finding, or the check
 	Level    string    `json:"level,omitempty"`
@@ -120,13 +121,21 @@ func worstFirst(items []Item) {
 // when is the form of times in texts for people.
 func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
+// called is the machine, with its name if it has one.
+func (it *Item) called() string {
+	if it.Name != "" {
+		return it.Host + " (" + it.Name + ")"
+	}
+	return it.Host
+}
+
 // title says what an item is in a few words.
 func (it *Item) title(p *lang.Printer) string {
 	switch it.Kind {
 	case itemFinding:
-		return it.what(p, it.Level+" ") + " " + it.Host + p.Sprintf(" since %s", when(it.Since))
+		return it.what(p, it.Level+" ") + " " + it.called() + p.Sprintf(" since %s", when(it.Since))
 	case itemResolved:
-		return p.Sprintf("over: %s %s, since %s", it.what(p, ""), it.Host, when(it.Since))
+		return p.Sprintf("over: %s %s, since %s", it.what(p, ""), it.called(), when(it.Since))
 	case itemHealth:
 		return p.Sprintf("sensor impaired: %s since %s", it.ID, when(it.Since))
 	case itemListed:

@@ -18,6 +18,7 @@ type record struct {
 	Host      string    `json:"host"`
 	Message   string    `json:"message"`
 	SrcIP     string    `json:"src_ip"`
+	SrcName   string    `json:"src_name"`
 	MAC       string    `json:"mac"`
 	Finding   *struct {
 		ID          string    `json:"id"`
@@ -75,7 +76,7 @@ func parse(line []byte) (rec *record, ok bool) {
 	if json.Unmarshal(line, rec) != nil {
 		return nil, false
 	}
-	for _, s := range []*string{&rec.Host, &rec.SrcIP, &rec.MAC, &rec.EventID} {
+	for _, s := range []*string{&rec.Host, &rec.SrcIP, &rec.SrcName, &rec.MAC, &rec.EventID} {
 		*s = clean(*s, maxName)
 	}
 	rec.Message = clean(rec.Message, maxText)

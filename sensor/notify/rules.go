@@ -214,9 +214,10 @@ func (r *rules) tick(now time.Time) {
 // findingItem makes an item of a finding's event.
 func findingItem(rec *record) Item {
 	f := rec.Finding
-	item := Item{Kind: itemFinding, ID: f.ID, Host: rec.SrcIP, MAC: rec.MAC, Class: f.Class,
-		Level: f.Level, Severity: f.Severity, Since: f.FirstSeen, Headline: rec.Message,
-		Advice: f.Advice, Event: rec.raw}
+	item := Item{Kind: itemFinding, ID: f.ID, Host: rec.SrcIP, Name: rec.SrcName, MAC: rec.MAC,
+		Class: f.Class, Level: f.Level, Severity: f.Severity, Since: f.FirstSeen,
+		Headline: rec.Message,
+		Advice:   f.Advice, Event: rec.raw}
 	for _, x := range f.Reasons {
 		item.Reasons = append(item.Reasons, x.Text)
 	}

@@ -45,8 +45,8 @@ func (v value) String() string {
 type page struct {
 	ID, Sensor, Subject, Text, Full, To, Time value
 	// Of the worst item:
-	Kind, Finding, Host, MAC, Class, Level, Severity, Since, Headline, Advice value
-	Priority, Items, More                                                     int
+	Kind, Finding, Host, Name, MAC, Class, Level, Severity, Since, Headline, Advice value
+	Priority, Items, More                                                           int
 }
 
 func newPage(m *Message, to []string) page {
@@ -58,7 +58,8 @@ func newPage(m *Message, to []string) page {
 		return p
 	}
 	it := &m.Items[0]
-	p.Kind, p.Finding, p.Host, p.MAC = value(it.Kind), value(it.ID), value(it.Host), value(it.MAC)
+	p.Kind, p.Finding, p.Host, p.Name = value(it.Kind), value(it.ID), value(it.Host), value(it.Name)
+	p.MAC = value(it.MAC)
 	p.Class, p.Level, p.Severity = value(it.Class), value(it.Level), value(it.Severity)
 	p.Since, p.Headline = value(it.Since.UTC().Format(time.RFC3339)), value(it.Headline)
 	p.Advice = value(it.Advice)

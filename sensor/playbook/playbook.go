@@ -24,6 +24,7 @@ import (
 type Playbook struct {
 	Finding  string        `json:"finding"` // its id
 	IP       netip.Addr    `json:"ip"`
+	Name     string        `json:"name,omitempty"` // of the host, in no command
 	MAC      string        `json:"mac,omitempty"`
 	Class    verdict.Class `json:"class"`
 	Title    string        `json:"title"`
@@ -81,8 +82,8 @@ func New(m *report.Model, f *report.Finding, o Options) *Playbook {
 		o.Zone = time.UTC
 	}
 	b := &builder{m: m, f: f, p: o.Lang, o: o, ip: plain(f.IP)}
-	b.book = &Playbook{Finding: f.ID, IP: b.ip, MAC: f.MAC, Class: f.Class, Title: f.Title,
-		Since: b.since(), LastSign: f.LastSign, Steps: []Step{}}
+	b.book = &Playbook{Finding: f.ID, IP: b.ip, Name: f.Name, MAC: f.MAC, Class: f.Class,
+		Title: f.Title, Since: b.since(), LastSign: f.LastSign, Steps: []Step{}}
 	steps := byClass[f.Class]
 	if f.Class == verdict.Spambot && b.suspect() {
 		steps = suspectSteps

@@ -27,6 +27,7 @@ const (
 // Check says whether a host is quiet, since when, and what speaks against it.
 type Check struct {
 	IP    netip.Addr  `json:"ip"`
+	Name  string      `json:"name,omitempty"`
 	State State       `json:"state"`
 	Now   report.Time `json:"now"` // the end of the input
 	// Watched is when the sensor, or the capture, began.
@@ -91,7 +92,7 @@ func (c *Check) host(m *report.Model) (h *report.Host) {
 			if h == nil || x.Last > h.Last {
 				h = x
 			}
-			c.LastAttempt = max(c.LastAttempt, x.Last)
+			c.LastAttempt, c.Name = max(c.LastAttempt, x.Last), x.Name
 		}
 	}
 	return h
@@ -257,10 +258,11 @@ func (c *Check) Write(out io.Writer, l Layout) error {
 		return p.Sprintf("%s (%s ago)", w.clock(t),
 			p.Sentence(verdict.Span(int64(max(c.Now-t, 0)))))
 	}
-	head := p.Sprintf(verdicts[c.State], c.IP.String())
+	host := called(c.IP, c.Name)
+	head := p.Sprintf(verdicts[c.State], host)
 	if c.State == Clean {
 		since := max(c.Watched, c.LastSign)
-		head = p.Sprintf(verdicts[Clean], c.IP.String(),
+		head = p.Sprintf(verdicts[Clean], host,
 			p.Sentence(verdict.Span(int64(c.Now-since))))
 	}
 	w.line(w.bold(head))

@@ -3,6 +3,7 @@ package playbook
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -42,7 +43,7 @@ var labels = map[string]string{
 func (x *Playbook) Write(out io.Writer, l Layout) error {
 	w := newWriter(l)
 	p := l.Lang
-	w.line(w.bold(p.Sprintf("What to do about %s: %s", x.IP.String(), p.Sentence(x.Title))))
+	w.line(w.bold(p.Sprintf("What to do about %s: %s", called(x.IP, x.Name), p.Sentence(x.Title))))
 	since := p.Sprintf("Since %s, last sign %s.", w.clock(x.Since), w.clock(x.LastSign))
 	if x.LastSign == 0 {
 		since = p.Sprintf("Since %s.", w.clock(x.Since))
@@ -61,6 +62,11 @@ func (x *Playbook) Write(out io.Writer, l Layout) error {
 	}
 	_, err := io.WriteString(out, w.b.String())
 	return err
+}
+
+// called is an address with the name of its host, which may be empty.
+func called(ip netip.Addr, name string) string {
+	return (&report.Host{IP: ip, Name: name}).Called()
 }
 
 // writer collects lines.

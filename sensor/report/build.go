@@ -89,8 +89,9 @@ func declared(roles []Declared) []Declared {
 // hostModel is a host without what the timeline knows of it.
 func (r *Report) hostModel(s *finding.SourceRecord) Host {
 	c := &s.Counters
-	h := Host{IP: s.Addr, Role: s.Role, Level: s.Level.String(), Score: s.Score,
-		VLAN: s.VLAN, Input: r.name(s.Input), First: Time(c.First), Last: Time(c.Last),
+	h := Host{IP: s.Addr, Name: r.names[s.Addr], Role: s.Role, Level: s.Level.String(),
+		Score: s.Score, VLAN: s.VLAN, Input: r.name(s.Input), First: Time(c.First),
+		Last: Time(c.Last),
 		Counts: Counts{Attempts: c.Attempts, Sessions: c.Sessions, Refused: c.Refused,
 			Unreachable: c.Unreachable, Silent: s.Silent, GivenUp: s.GivenUp,
 			Messages: c.Messages, Rejected: c.Rejected, Deferred: c.Deferred,
@@ -244,9 +245,10 @@ func (r *Report) mailServers() []Server {
 func (r *Report) serverModel(s *mailserver.Record) Server {
 	c := &s.Count
 	x := Server{Encrypted: min(r.encrypted(s.Addr), c.SessionsOut), Finding: r.first[s.Addr],
-		IP: s.Addr, Declared: s.Declared, First: Time(s.First), Sent: r.sent(s),
-		Counted: c.MessagesOut, Received: c.MessagesIn, Recipients: c.RecipientsOut,
-		Sessions: c.SessionsOut, Bytes: c.BytesOut, Failed: c.FailedOut, Deferred: c.DeferredOut,
+		IP: s.Addr, Name: r.names[s.Addr], Declared: s.Declared, First: Time(s.First),
+		Sent: r.sent(s), Counted: c.MessagesOut, Received: c.MessagesIn,
+		Recipients: c.RecipientsOut,
+		Sessions:   c.SessionsOut, Bytes: c.BytesOut, Failed: c.FailedOut, Deferred: c.DeferredOut,
 		Bounces: c.BouncesOut, AuthOK: c.AuthOK, AuthFailed: c.AuthFailed,
 		Queue: Queue{s.Queue.Estimate, s.Queue.Destinations, s.Queue.Oldest, s.Queue.Listed,
 			s.Queue.LowerBound},

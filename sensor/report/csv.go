@@ -48,6 +48,7 @@ var csvColumns = []struct {
 		}
 		return new(printer).target(h)
 	}},
+	{"name", func(h *Host) string { return h.Name }},
 }
 
 // CSV writes the table of the hosts, the worst first, as RFC 4180 has it. A spreadsheet

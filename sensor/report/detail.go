@@ -38,7 +38,7 @@ func (p *printer) head(n int, f *Finding) string {
 	severity := p.tr.Text(f.Severity)
 	switch {
 	case f.Class >= verdict.OpenRelay:
-		return p.tr.Sprintf("%d. mail server %s  %s, %s, severity %s", n, f.IP, what,
+		return p.tr.Sprintf("%d. mail server %s  %s, %s, severity %s", n, f.Called(), what,
 			p.tr.Text(f.Level), severity)
 	case f.Class == verdict.Spambot:
 		what = p.tr.Sentence(f.Level + " spambot")
@@ -46,7 +46,7 @@ func (p *printer) head(n int, f *Finding) string {
 	if f.Severity != verdict.Info.String() {
 		what += p.tr.Sprintf(", severity %s", severity)
 	}
-	return fmt.Sprintf("%d. %s  %s", n, f.IP, what)
+	return fmt.Sprintf("%d. %s  %s", n, f.Called(), what)
 }
 
 // finding writes a finding; end is the end of the input.

@@ -51,10 +51,10 @@ func once(list []string, a string) []string {
 }
 
 // group divides the findings.
-func group(found []*finding.Finding, end int64) (g groups) {
+func (r *Report) group(found []*finding.Finding, end int64) (g groups) {
 	seen := map[string]bool{} // hosts with a graver finding before
 	for _, f := range found {
-		a := f.Source.Addr.String()
+		a := r.called(f.Source.Addr)
 		server := f.Class >= verdict.OpenRelay || f.Class == verdict.OnBlocklist &&
 			f.Source.Role == "mailserver"
 		switch {
@@ -80,7 +80,7 @@ func group(found []*finding.Finding, end int64) (g groups) {
 // headline is the verdict about all hosts.
 func (r *Report) headline(in *Input, found, ignored []*finding.Finding,
 	others []string) (h Headline) {
-	g := group(found, in.Last)
+	g := r.group(found, in.Last)
 	switch {
 	case len(g.bots) > 0:
 		h.Alarm = Red
@@ -148,7 +148,7 @@ func (r *Report) furtherSentences(in *Input, g *groups,
 	if len(ignored) > 0 {
 		var names []string
 		for _, f := range ignored {
-			names = once(names, f.Source.Addr.String())
+			names = once(names, r.called(f.Source.Addr))
 		}
 		more = append(more, fmt.Sprintf("Ignored by your configuration: %s", list(names)))
 	}

@@ -57,7 +57,7 @@ func (p *printer) mailServers(list []Server) {
 		case s.Usual != nil:
 			usual = fmt.Sprintf("%.0f", *s.Usual)
 		}
-		cells = append(cells, []string{s.IP.String(), p.yes(s.Declared), p.number(s.Sent),
+		cells = append(cells, []string{s.Called(), p.yes(s.Declared), p.number(s.Sent),
 			p.number(s.Received), p.number(s.Failed), p.number(s.Deferred),
 			p.number(uint64(s.Queue.Estimate)), usual, p.relaying(&s.Relay)})
 	}
@@ -74,7 +74,7 @@ func (p *printer) mailServers(list []Server) {
 	}
 	for i := range rows {
 		for _, s := range p.serverDetails(&rows[i]) {
-			p.item(p.tr.Sprintf("%s: %s", rows[i].IP, s))
+			p.item(p.tr.Sprintf("%s: %s", rows[i].Called(), s))
 		}
 	}
 }

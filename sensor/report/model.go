@@ -169,6 +169,7 @@ type Declared struct {
 // Host is a host that opened a connection to a mail port.
 type Host struct {
 	IP    netip.Addr `json:"ip"`
+	Name  string     `json:"name,omitempty"` // that the configuration gives it
 	Role  string     `json:"role"`
 	Level string     `json:"level"` // none, suspect, likely, confirmed
 	Score float64    `json:"score"`
@@ -195,6 +196,9 @@ func (h *Host) Hidden() bool {
 	c := &h.Counts
 	return c.Sessions > 0 && c.TLSSessions >= c.Sessions && c.Messages == 0 && c.Refusals() == 0
 }
+
+// Called is its address, with its name if it has one.
+func (h *Host) Called() string { return called(h.IP, h.Name) }
 
 // Declared reports whether the configuration names the host as a mail server.
 func (h *Host) Declared() bool { return h.Role == "mailserver" }
@@ -341,6 +345,7 @@ type Withdrawn struct {
 // Server is a mail server of ours that is watched.
 type Server struct {
 	IP       netip.Addr `json:"ip"`
+	Name     string     `json:"name,omitempty"` // that the configuration gives it
 	Declared bool       `json:"declared"`
 	First    Time       `json:"first_seen"`
 	// Sent are all messages that it sent, Counted those since it is known as a mail server.
@@ -371,6 +376,9 @@ type Server struct {
 	// Finding is the id of the worst finding about it.
 	Finding string `json:"finding,omitempty"`
 }
+
+// Called is its address, with its name if it has one.
+func (s *Server) Called() string { return called(s.IP, s.Name) }
 
 // Hidden reports whether so many sessions of a server are encrypted that its messages do not say
 // whether it sends as usual.

@@ -46,6 +46,7 @@ type Report struct {
 	site      *finding.Site
 	home      homeCounts
 	explained map[string]*finding.Finding // with the reasons of now, by id; see Renew
+	names     map[netip.Addr]string       // that people know hosts by
 	live      bool                        // no end: old findings make room
 
 	only                    []netip.Prefix // see Only
@@ -89,6 +90,20 @@ func New(name func(uint16) string, clean func(string) string, live bool) *Report
 	return &Report{name: name, clean: clean, live: live,
 		byID: map[string]int{}, named: map[netip.Addr]bool{},
 		sessions: map[netip.Addr][]session{}, stories: map[string][]Step{}}
+}
+
+// Names sets the names that people know hosts by, which are safe to print.
+func (r *Report) Names(names map[netip.Addr]string) { r.names = names }
+
+// called is a host with its name, if it has one.
+func (r *Report) called(a netip.Addr) string { return called(a, r.names[a]) }
+
+// called is an address with the name of its host, which may be empty.
+func called(a netip.Addr, name string) string {
+	if name == "" {
+		return a.String()
+	}
+	return a.String() + " (" + name + ")"
 }
 
 // Input describes the input of a run and its limits.

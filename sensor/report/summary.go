@@ -95,7 +95,7 @@ func (p *printer) summary(found []Finding) {
 		if f.Class >= verdict.OpenRelay { // its counts are in the table of mail servers
 			attempts, messages = "-", "-"
 		}
-		cells = append(cells, []string{fmt.Sprint(i + 1), f.IP.String(), p.tr.Sentence(f.Title),
+		cells = append(cells, []string{fmt.Sprint(i + 1), f.Called(), p.tr.Sentence(f.Title),
 			p.tr.Text(f.Severity), p.minute(f.Decided.At), last, attempts, messages})
 	}
 	p.columns([]column{{name: "#", right: true}, {name: "host"}, {name: "finding", cut: true},
@@ -138,7 +138,7 @@ func (p *printer) ignoredFindings(found []Finding) {
 		if f.Ignored.Until != 0 {
 			until = p.tr.Sprintf("until the end of %s", p.time(f.Ignored.Until-1, time.DateOnly))
 		}
-		p.item(p.tr.Sprintf("%s: %s, decided %s, %s. Ignored %s, because: %s", f.IP,
+		p.item(p.tr.Sprintf("%s: %s, decided %s, %s. Ignored %s, because: %s", f.Called(),
 			p.tr.Sentence(f.Title), p.clock(f.Decided.At),
 			p.plural(uint64(f.Counts.Attempts), "attempt"), until,
 			f.Ignored.Why))

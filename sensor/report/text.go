@@ -194,7 +194,7 @@ func (p *printer) table(title string, list []*Host, beyond int) {
 		if h.Hidden() {
 			accepted, refusals, hidden = "-", "-", true
 		}
-		cells = append(cells, []string{h.IP.String(), p.number(uint64(c.Attempts)),
+		cells = append(cells, []string{h.Called(), p.number(uint64(c.Attempts)),
 			p.number(uint64(c.DestNets)), p.number(uint64(c.Sessions)), p.number(c.Failed()),
 			accepted, refusals, level, p.target(h)})
 	}
@@ -209,7 +209,7 @@ func (p *printer) table(title string, list []*Host, beyond int) {
 	if len(rows) <= fewHosts { // else the column must do
 		for _, h := range rows {
 			if to := destinations(h); to != "" {
-				p.item(p.tr.Sprintf("%s sends mostly to %s", h.IP, to))
+				p.item(p.tr.Sprintf("%s sends mostly to %s", h.Called(), to))
 			}
 		}
 	}

@@ -154,8 +154,16 @@ func (g *page) rows(list []Cut) {
 	}
 }
 
-// about says what is known of a host.
+// about says what is known of a host, behind its name if it has one.
 func (g *page) about(x *Cut) string {
+	if x.Name != "" {
+		return x.Name + ", " + g.known(x)
+	}
+	return g.known(x)
+}
+
+// known says what is known of a host.
+func (g *page) known(x *Cut) string {
 	p := g.p
 	switch {
 	case x.Why != "":

@@ -69,6 +69,7 @@ type Server struct {
 // Flagged is a host in quarantine.
 type Flagged struct {
 	IP      netip.Addr  `json:"ip"`
+	Name    string      `json:"name,omitempty"`
 	Finding string      `json:"finding"` // its id
 	Title   string      `json:"title"`
 	MAC     string      `json:"mac,omitempty"`
@@ -82,6 +83,7 @@ type Flagged struct {
 // Cut is a host that the rules would have cut.
 type Cut struct {
 	IP       netip.Addr `json:"ip"`
+	Name     string     `json:"name,omitempty"`
 	MAC      string     `json:"mac,omitempty"`
 	Attempts uint32     `json:"attempts_port_25"`
 	Sessions uint32     `json:"sessions"` // on all mail ports
@@ -169,7 +171,8 @@ func (s *Set) flag(a netip.Addr, f *report.Finding) {
 	if !ok || slices.ContainsFunc(s.Quarantine, func(x Flagged) bool { return x.IP == a }) {
 		return
 	}
-	x := Flagged{IP: a, Finding: f.ID, Title: f.Title, Since: f.First, NAT: f.Role == "nat"}
+	x := Flagged{IP: a, Name: f.Name, Finding: f.ID, Title: f.Title, Since: f.First,
+		NAT: f.Role == "nat"}
 	if f.OnLink {
 		x.MAC = f.MAC
 	}
@@ -314,7 +317,7 @@ func (s *Set) addCut(m *report.Model) {
 			continue
 		}
 		at[a] = len(s.Cut)
-		s.Cut = append(s.Cut, Cut{IP: a, MAC: h.MAC, Attempts: h.On(25),
+		s.Cut = append(s.Cut, Cut{IP: a, Name: h.Name, MAC: h.MAC, Attempts: h.On(25),
 			Sessions: h.Counts.Sessions, Messages: h.Counts.Messages, Role: h.Role,
 			Title: title[a], Flagged: s.flagged(a) >= 0, Why: ignored[h.IP]})
 	}

@@ -176,6 +176,9 @@ func (g *page) why(x *Server) string {
 // since says why a host is in quarantine.
 func (g *page) since(x *Flagged) string {
 	list := []string{g.p.Sentence(x.Title), g.p.Sprintf("first seen %s", g.minute(x.Since))}
+	if x.Name != "" {
+		list = append([]string{x.Name}, list...)
+	}
 	if x.MAC != "" {
 		list = append(list, "MAC "+x.MAC)
 	}

@@ -21,7 +21,8 @@ const (
 // matches reports whether a host is looked for.
 func (q *question) matches(h *report.Host) bool {
 	return q.find == "" || strings.Contains(h.IP.String(), q.find) ||
-		strings.Contains(strings.ToLower(h.MAC), q.find)
+		strings.Contains(strings.ToLower(h.MAC), q.find) ||
+		strings.Contains(strings.ToLower(h.Name), q.find)
 }
 
 // found are the findings of hosts that are looked for.

@@ -90,7 +90,7 @@ type question struct {
 	kind, id string
 	lang     string
 	chosen   bool   // the language, by the question itself
-	find     string // a part of the address of a host, or of its MAC address
+	find     string // a part of the address of a host, of its MAC address or of its name
 	sort     string // of the hosts; empty is the worst first
 	span     string // of the picture of the attempts
 }

@@ -84,9 +84,9 @@ func (s *Sheet) Title() string {
 		return s.Printer.Text("The sensor does not answer")
 	case s.Case() != nil:
 		c := s.Case()
-		return c.IP.String() + " " + s.Printer.Sentence(c.What)
+		return c.Called() + " " + s.Printer.Sentence(c.What)
 	case s.Machine() != nil:
-		return s.Machine().IP.String()
+		return s.Machine().Called()
 	case !s.Known():
 		return "spamsensor"
 	}

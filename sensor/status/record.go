@@ -7,6 +7,7 @@ import "time"
 type Event struct {
 	Timestamp time.Time `json:"timestamp"`
 	SrcIP     string    `json:"src_ip"`
+	SrcName   string    `json:"src_name"`
 	MAC       string    `json:"mac"`
 	Interface string    `json:"in_iface"`
 	File      string    `json:"pcap_filename"`

@@ -176,6 +176,14 @@ func events(lines []json.RawMessage) (list []Event) {
 	return list
 }
 
+// called is the host of an event, with its name if it has one.
+func (e *Event) called() string {
+	if e.SrcName != "" {
+		return e.SrcIP + " (" + e.SrcName + ")"
+	}
+	return e.SrcIP
+}
+
 // newTable begins a table.
 func (t *Text) newTable(names ...string) table.Writer {
 	var header table.Row
@@ -196,7 +204,7 @@ func (t *Text) sources(s *Sources) table.Writer {
 		"refused", "last seen")
 	for _, e := range events(s.Sources) {
 		if x := e.Source; x != nil {
-			w.AppendRow(table.Row{e.SrcIP, t.Lang.Text(x.Level), t.Lang.Text(x.Role),
+			w.AppendRow(table.Row{e.called(), t.Lang.Text(x.Level), t.Lang.Text(x.Role),
 				x.Attempts, x.Sessions, x.DestNets, x.Messages,
 				x.Rejected + x.RecipientsRejected, t.short(x.LastSeen)})
 		}
@@ -335,7 +343,7 @@ func (t *Text) printEvent(line json.RawMessage, declared []Declaration) error {
 	}
 	p, f := t.Lang, e.Finding
 	if f == nil {
-		t.wrapped("Host", e.SrcIP)
+		t.wrapped("Host", e.called())
 		t.printDeclared("For it", declared)
 		return nil
 	}
@@ -345,6 +353,9 @@ func (t *Text) printEvent(line json.RawMessage, declared []Declaration) error {
 	}
 	if len(e.VLAN) > 0 {
 		where += fmt.Sprintf(", VLAN %v", e.VLAN)
+	}
+	if e.SrcName != "" {
+		where = e.SrcName + ", " + where
 	}
 	t.labelled("Host", fmt.Sprintf("%s (%s)", e.SrcIP, where))
 	if f.ID != "" {

@@ -78,7 +78,7 @@ func (e *evidence) item(name, s string) {
 // first one. Reasons may be older than counts; see report.Finding.
 func (e *evidence) finding(f *report.Finding, first bool, latest report.Time) {
 	p := e.lang
-	head := line{{f.IP.String() + " " + p.Sentence(f.What), bold}}
+	head := line{{f.Called() + " " + p.Sentence(f.What), bold}}
 	if f.Class >= verdict.OpenRelay {
 		head[0].text = p.Text("Mail server") + " " + head[0].text
 	}
@@ -237,7 +237,7 @@ func (e *evidence) quiet(h *report.Host) {
 	if h.Declared() {
 		s = p.Text("declared as a mail server; nothing that suffices for a finding")
 	}
-	e.head(line{{p.Sprintf("%s: %s", h.IP, s), bold}})
+	e.head(line{{p.Sprintf("%s: %s", h.Called(), s), bold}})
 	e.machine(h, true)
 	if h.First != 0 {
 		e.field("Since", p.Sprintf("%s, last seen %s", e.clock(h.First),

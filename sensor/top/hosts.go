@@ -47,12 +47,12 @@ func rowsOf(m *report.Model, p *lang.Printer) []*row {
 	places := map[netip.Addr]int{} // where a host was seen, if in several networks
 	for i := range m.Hosts {
 		h := &m.Hosts[i]
-		rows = append(rows, &row{Host: h, name: h.IP.String(), findings: findings[h.IP]})
+		rows = append(rows, &row{Host: h, name: h.Called(), findings: findings[h.IP]})
 		places[h.IP]++
 		delete(missing, h.IP)
 	}
 	for _, f := range missing {
-		rows = append(rows, &row{Host: &f.Host, name: f.IP.String(), findings: findings[f.IP]})
+		rows = append(rows, &row{Host: &f.Host, name: f.Called(), findings: findings[f.IP]})
 	}
 	slices.SortStableFunc(rows, func(a, b *row) int {
 		return cmp.Or(cmp.Compare(order[a.IP], order[b.IP]))
