@@ -14,7 +14,8 @@ type LifeData struct {
 	ID   string         // prefix of the ids
 	Zone *time.Location // nil is UTC
 	Name string         // address and class
-	// From and To are the time of the picture. Where they are zero, it is that of what it shows.
+	// From and To bound the time of the picture. It ends soon after the last thing that it shows,
+	// so that what happened within minutes is not one point of a day.
 	From, To time.Time
 	Steps    []Step // in order
 	Signs    []Interval
@@ -142,6 +143,9 @@ func (d *LifeData) bounds() {
 	}
 	if d.To.IsZero() || d.To.Before(last) {
 		d.To = last
+	}
+	if end := last.Add(max(last.Sub(first)/4, 10*time.Second)); end.Before(d.To) {
+		d.To = end
 	}
 	if d.To.Sub(d.From) < time.Second {
 		d.To = d.From.Add(time.Second)

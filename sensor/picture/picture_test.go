@@ -366,3 +366,14 @@ func TestOutsideApart(t *testing.T) {
 		}
 	}
 }
+
+// TestLifeEnds checks that the picture of a finding does not end long after the last thing in it.
+func TestLifeEnds(t *testing.T) {
+	for _, c := range []struct{ last, to, want time.Duration }{{time.Minute, 10 * time.Hour, 75 * time.Second}, {0, time.Hour, 10 * time.Second},
+		{time.Hour, time.Hour + time.Minute, time.Hour + time.Minute}, {time.Hour, 0, time.Hour}} {
+		d := LifeData{To: start.Add(c.to), Steps: []Step{{start, "opened", "likely"}}, Signs: []Interval{{start, start.Add(c.last)}}}
+		if d.bounds(); d.To.Sub(start) != c.want {
+			t.Errorf("the last sign after %v, the end after %v: the picture ends after %v, want %v", c.last, c.to, d.To.Sub(start), c.want)
+		}
+	}
+}
