@@ -46,6 +46,8 @@ type Options struct {
 	Links bool
 	// Query is what each of these links ends with: empty, or ?NAME=VALUE.
 	Query string
+	// Servers says that the mail servers have a page of their own: their headings are those of it.
+	Servers bool
 }
 
 // New returns the renderer of a language; nil is English. more are further templates (*.html),
@@ -74,7 +76,7 @@ func functions(p *lang.Printer) template.FuncMap {
 }
 
 // units are units behind their numbers.
-var units = regexp.MustCompile(`(\d) ((?:s|ms|h|kB|MB|GB)\b|%)`)
+var units = regexp.MustCompile(`(\d) ((?:s|ms|h|kB|MB|GB|ko|Mo|Go)\b|%)`)
 
 // together keeps a number and its unit in one line.
 func together(s string) string { return units.ReplaceAllString(s, "$1\u00a0$2") }

@@ -216,7 +216,7 @@ func TestFold(t *testing.T) {
 
 // TestTogether: no line ends between a number and its unit.
 func TestTogether(t *testing.T) {
-	for text, want := range map[string]string{"in 35 s; a": "in 35\u00a0s; a", "1.5 MB.": "1.5\u00a0MB.", "2 servers": "2 servers", "5 % of": "5\u00a0% of", "port 25 so": "port 25 so"} {
+	for text, want := range map[string]string{"in 35 s; a": "in 35\u00a0s; a", "1.5 MB.": "1.5\u00a0MB.", "2 servers": "2 servers", "5 % of": "5\u00a0% of", "(1,5 Mo)": "(1,5\u00a0Mo)", "port 25 so": "port 25 so"} {
 		if got := together(text); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}

@@ -126,7 +126,12 @@ func (v *View) Size() string { return v.words.Bytes(v.Input.Bytes) }
 func (v *View) Unknown() []string { return v.words.Unjudged(v.Model) }
 
 // Sentences say of the server what the table does not.
-func (s *ServerView) Sentences() []string { return s.words.Server(s.Server) }
+func (s *ServerView) Sentences() (list []string) {
+	for _, text := range s.words.Server(s.Server) {
+		list = append(list, together(text))
+	}
+	return list
+}
 
 // Relaying is the result of the passive relay test.
 func (s *ServerView) Relaying() string { return s.words.Relaying(&s.Relay) }

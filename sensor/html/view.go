@@ -49,6 +49,7 @@ type View struct {
 	Others  []*HostView // without a finding
 	// Beyond are hosts without a finding that are not shown.
 	Beyond  int
+	Alone   bool                // the mail servers have the page for themselves
 	flagged map[netip.Addr]bool // hosts with a finding that is more than information
 	Data    template.JS         // the model as JSON; empty on a page
 	LeftOut *report.LeftOut
@@ -59,12 +60,11 @@ type Card struct {
 	base
 	*report.Finding
 	Number int
-	End    report.Time // of the input
-	Full   bool        // it is shown in full on the same page
-	Drawn  bool        // it has pictures of its own
-	// Level is the level of its headings where it has a page of its own; zero elsewhere.
-	Level int
-	same  map[string]int // steps that another finding on the page has, and its number
+	End    report.Time    // of the input
+	Full   bool           // it is shown in full on the same page
+	Drawn  bool           // it has pictures of its own
+	Alone  bool           // it has the page for itself: its headings are those of the page
+	same   map[string]int // steps that another finding on the page has, and its number
 }
 
 // HostView is a host as it is shown.
@@ -79,6 +79,7 @@ type ServerView struct {
 	*report.Server
 	Number int
 	End    report.Time
+	Alone  bool
 }
 
 // View prepares a model for the sections.
@@ -92,7 +93,7 @@ func (r *Renderer) View(m *report.Model, o Options) *View {
 	b.words = report.NewWords(r.lang, m.Live, func(t report.Time) string {
 		return dates.text(t, true, time.TimeOnly)
 	})
-	v := &View{base: b, Model: m, flagged: map[netip.Addr]bool{}}
+	v := &View{base: b, Model: m, Alone: o.Servers, flagged: map[netip.Addr]bool{}}
 	for i := range m.Findings {
 		if m.Findings[i].Severity != verdict.Info.String() {
 			v.flagged[m.Findings[i].IP] = true
@@ -112,7 +113,8 @@ func (r *Renderer) View(m *report.Model, o Options) *View {
 		}
 	}
 	for i := range m.Servers[:min(len(m.Servers), maxRows)] {
-		v.Watched = append(v.Watched, &ServerView{b, &m.Servers[i], i + 1, m.Period.Last})
+		v.Watched = append(v.Watched, &ServerView{b, &m.Servers[i], i + 1, m.Period.Last,
+			o.Servers})
 	}
 	Fold(v.Cards)
 	v.addHosts()
@@ -153,7 +155,7 @@ func (v *View) Card(id string) *Card {
 	for i := range v.Findings {
 		if v.Findings[i].ID == id {
 			return &Card{base: v.base, Finding: &v.Findings[i], Number: i + 1,
-				End: v.Period.Last, Full: true, Drawn: true, Level: 2}
+				End: v.Period.Last, Full: true, Drawn: true, Alone: true}
 		}
 	}
 	return nil

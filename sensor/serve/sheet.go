@@ -40,7 +40,7 @@ func (p *pages) sheet(q question, v *view) *Sheet {
 
 // options are how the sections of a page are drawn.
 func (s *Sheet) options() html.Options {
-	return html.Options{Zone: s.Zone, Links: true, Query: s.Query()}
+	return html.Options{Zone: s.Zone, Links: true, Query: s.Query(), Servers: s.kind == "servers"}
 }
 
 // Known reports whether the sensor has said anything yet.
@@ -139,8 +139,11 @@ func (s *Sheet) MoreProblems() int { return len(s.now.status.Health) - len(s.Pro
 
 // Told is a problem with what to do, in sentences.
 func (s *Sheet) Told(h status.Health) string {
-	text := s.Printer.Sentence(h.Text) + ". " + capital(s.Printer.Sentence(h.Hint))
-	return capital(strings.TrimSuffix(text, ". "))
+	text := capital(s.Printer.Sentence(h.Text))
+	if h.Hint == "" {
+		return text
+	}
+	return text + ". " + capital(s.Printer.Sentence(h.Hint))
 }
 
 // capital begins a text with a capital letter.
