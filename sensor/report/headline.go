@@ -40,6 +40,7 @@ func (r *Report) ignored() []*finding.Finding {
 type groups struct {
 	bots, former, maybe, info []string
 	servers, mild             []string // mail servers, with what they do; mild if severity is low
+	last                      int64    // sign of a former one
 }
 
 // once appends an address if the list does not have it: it may have several findings.
@@ -65,6 +66,7 @@ func (r *Report) group(found []*finding.Finding, end int64) (g groups) {
 		case seen[a]:
 		case f.Worst() >= verdict.High && over(f, end):
 			g.former = append(g.former, a)
+			g.last = max(g.last, f.LastSign())
 		case f.Worst() >= verdict.High:
 			g.bots = append(g.bots, a)
 		case f.Worst() > verdict.Info:
@@ -87,8 +89,8 @@ func (r *Report) headline(in *Input, found, ignored []*finding.Finding,
 		h.Sentence = fmt.Sprintf("%s spam: %s", hosts(len(g.bots), "sends", "send"), list(g.bots))
 	case len(g.former) > 0:
 		h.Alarm = Red
-		h.Sentence = fmt.Sprintf("%s spam: %s; quiet at the end",
-			hosts(len(g.former), "sent", "sent"), list(g.former))
+		h.Sentence = fmt.Sprintf("%s spam: %s; %s", hosts(len(g.former), "sent", "sent"),
+			list(g.former), without(in, g.last))
 	case len(g.servers) > 0:
 		h.Alarm, h.Sentence = Red, "Look at your mail servers"
 	case len(g.maybe) > 0:
@@ -121,6 +123,16 @@ func (r *Report) headline(in *Input, found, ignored []*finding.Finding,
 	return h
 }
 
+// without says for how long no spam of former bots was seen; last is the time of the latest. For a
+// sensor that runs it is the least that it must be: the sentence shall not change all the time.
+func without(in *Input, last int64) string {
+	if in.Live {
+		return "no spam was seen in the last 24 hours"
+	}
+	return fmt.Sprintf("no spam was seen in the last %s of the capture",
+		verdict.Span(in.Last-last))
+}
+
 // furtherSentences are what the headline says beside its first sentence.
 func (r *Report) furtherSentences(in *Input, g *groups,
 	ignored []*finding.Finding) (more []string) {
@@ -136,8 +148,8 @@ func (r *Report) furtherSentences(in *Input, g *groups,
 		more = append(more, fmt.Sprintf("Not judged: %s", s))
 	}
 	if len(g.bots) > 0 && len(g.former) > 0 {
-		more = append(more, fmt.Sprintf("Sent spam earlier, quiet at the end: %s",
-			list(g.former)))
+		more = append(more, fmt.Sprintf("Sent spam earlier: %s; %s", list(g.former),
+			without(in, g.last)))
 	}
 	if len(g.bots)+len(g.former)+len(g.servers) > 0 && len(g.maybe) > 0 {
 		more = append(more, fmt.Sprintf("Suspicious: %s", list(g.maybe)))

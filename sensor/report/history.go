@@ -17,7 +17,8 @@ import (
 const (
 	quiet       = 24 * hour
 	stillActive = hour
-	hour        = 3600 * int64(1e9)
+	hour        = 60 * minute
+	minute      = 60 * int64(1e9)
 )
 
 // over reports whether a finding is about the past: it had no sign in the last day of the input.
@@ -49,13 +50,11 @@ func (p *printer) became(f *Finding, end Time) string {
 			p.clock(f.Time)))
 	case at == 0 || int64(end-at) < stillActive ||
 		f.Class != verdict.Spambot && int64(end-at) < quiet:
+	case f.Class == verdict.Spambot:
+		list = append(list, p.spamEnded(f, end))
 	case int64(f.Last-at) >= stillActive:
-		text := "Last visible sign %s. It went on until %s without another one."
-		if f.Class == verdict.Spambot {
-			text = "Last visible spam %s. It went on sending until %s without another sign: " +
-				"treat it as infected."
-		}
-		list = append(list, p.tr.Sprintf(text, p.clock(at), p.clock(f.Last)))
+		list = append(list, p.tr.Sprintf("Last sign %s. It went on until %s without another one.",
+			p.clock(at), p.clock(f.Last)))
 	case p.live:
 		list = append(list, p.tr.Sprintf("Quiet since %s (%s).", p.clock(at),
 			p.lasting(int64(end-at))))
@@ -64,6 +63,29 @@ func (p *printer) became(f *Finding, end Time) string {
 			p.clock(at), p.lasting(int64(end-at))))
 	}
 	return strings.Join(list, " ")
+}
+
+// spamEnded says what is known of a host since the last sign of its spam: its attempts, of which
+// nothing shows whether they were spam, and its silence.
+func (p *printer) spamEnded(f *Finding, end Time) string {
+	text := p.tr.Sprintf("Last spam seen %s.", p.clock(f.LastSign))
+	switch after := int64(f.Last - f.LastSign); {
+	case after >= stillActive:
+		text += " " + p.tr.Sprintf("It made attempts until %s, and nothing shows whether they "+
+			"were spam: treat it as infected.", p.clock(f.Last))
+	case after >= minute:
+		text = p.tr.Sprintf("Last spam seen %s, last attempt %s.", p.clock(f.LastSign),
+			p.clock(f.Last))
+	}
+	silent := int64(end - f.Latest())
+	switch {
+	case silent < stillActive:
+		return text
+	case p.live:
+		return text + " " + p.tr.Sprintf("Quiet since then: no attempt for %s.", p.lasting(silent))
+	}
+	return text + " " + p.tr.Sprintf("Quiet since then: no attempt in the last %s of the capture.",
+		p.lasting(silent))
 }
 
 // lasting is how long something lasted.

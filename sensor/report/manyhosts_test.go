@@ -134,7 +134,7 @@ func TestHeadline(t *testing.T) {
 	}{
 		{"a bot", bot(func(*finding.Finding) {}), 60 * second, verdict.Likely, []string{"1 host sends spam: 10.0.0.5"}, "Quiet"},
 		{"a former bot", bot(func(*finding.Finding) {}), 3 * day, verdict.Likely,
-			[]string{"1 host sent spam: 10.0.0.5; quiet at the end", "Quiet since 1970-01-01 00:00:01, for 3 days"}, "No host"},
+			[]string{"1 host sent spam: 10.0.0.5; no spam was seen in the last 3 days of the capture", "Quiet since then: no attempt in the last 3 days"}, "No host"},
 		{"a level that fell", bot(func(f *finding.Finding) { f.Level, f.Severity, f.HighestAt = verdict.Suspect, verdict.Low, second }), 3 * day,
 			verdict.Likely, []string{"1 host sent spam", "likely spambot, severity high"}, "suspect"},
 		{"withdrawn", bot(func(f *finding.Finding) { f.Action, f.CloseReason = "closed", finding.Withdrawn }), day, verdict.NoLevel,

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -277,6 +278,33 @@ func (f *Finding) FirstSign() Time {
 		return 0
 	}
 	return f.Periods[0].First
+}
+
+// Since is when the first sign of a finding came, or what is known of it; zero if nothing is.
+func (f *Finding) Since() Time {
+	if len(f.Periods) > 0 {
+		return f.Periods[0].First
+	}
+	return cmp.Or(f.First, f.Decided.At)
+}
+
+// Latest is when the host of a finding did something last: its last attempt, or the last sign.
+// A mail server goes on with its work; of a finding about it the signs alone count.
+func (f *Finding) Latest() Time {
+	if f.Class >= verdict.OpenRelay {
+		return f.LastSign
+	}
+	return max(f.Last, f.LastSign)
+}
+
+// Silent is how long the host of a finding has been quiet at the end of the input; zero if it went
+// on to the end, or that is not known.
+func (f *Finding) Silent(end Time) time.Duration {
+	d := time.Duration(end - f.Latest())
+	if f.Latest() == 0 || int64(d) < stillActive {
+		return 0
+	}
+	return d
 }
 
 // Decision is when a verdict was reached, and after how many attempts.

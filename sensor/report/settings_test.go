@@ -36,8 +36,8 @@ func TestLiveWords(t *testing.T) {
 	}
 	f := &Finding{Class: verdict.Spambot, LastSign: Time(second)}
 	clock := func(Time) string { return "then" }
-	for live, want := range map[bool]string{true: "Quiet since then (3 days).",
-		false: "Quiet since then, for 3 days until the end of the capture."} {
+	for live, want := range map[bool]string{true: "Last spam seen then. Quiet since then: no attempt for 3 days.",
+		false: "Last spam seen then. Quiet since then: no attempt in the last 3 days of the capture."} {
 		if got := NewWords(nil, live, clock).Became(f, Time(3*24*hour+second)); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}

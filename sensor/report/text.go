@@ -101,10 +101,11 @@ func (p *printer) losses(in *Input, say func(name, text string)) {
 	}
 	say("Frames", p.tr.Sentence(in.Account))
 	if in.Loss > 0.005 {
-		say("Loss",
-			p.tr.Sprintf("about %.1f %% of the bytes of mail connections are missing from the "+
-				"capture",
-				100*in.Loss))
+		text := "about %.1f %% of the bytes of mail connections are missing from the capture"
+		if p.live {
+			text = "about %.1f %% of the bytes of mail connections were not captured"
+		}
+		say("Loss", p.tr.Sprintf(text, 100*in.Loss))
 	}
 }
 
@@ -242,8 +243,13 @@ func (p *printer) unjudged(m *Model) (items []string) {
 		"unknown")
 	add(l.SeenClient, "sessions seen from the client's side only: %s")
 	add(l.SeenServer, "sessions seen from the server's side only: %s")
-	add(l.Gaps, "gaps, bytes that were sent but are not in the capture: %s")
-	add(l.Midstream, "%s connections had begun before the capture")
+	if p.live {
+		add(l.Gaps, "gaps, bytes that were sent but not captured: %s")
+		add(l.Midstream, "%s connections had begun before the sensor saw them")
+	} else {
+		add(l.Gaps, "gaps, bytes that were sent but are not in the capture: %s")
+		add(l.Midstream, "%s connections had begun before the capture")
+	}
 	for _, h := range m.Health {
 		items = append(items, p.tr.Sentence(h.Text))
 	}

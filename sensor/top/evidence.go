@@ -90,7 +90,7 @@ func (e *evidence) finding(f *report.Finding, first bool, latest report.Time) {
 		head = append(head, span{", " + p.Sprintf("severity %s", p.Text(f.Severity)), style})
 	}
 	if f.Over && f.Severity != verdict.Info.String() {
-		head = append(head, span{", " + p.Text("no longer active"), plain})
+		head = append(head, span{", " + p.Text("no sign for 24 hours"), plain})
 	}
 	e.head(head)
 	if i := f.Ignored; i != nil {

@@ -79,7 +79,7 @@ func titleOf(list []*report.Finding, p *lang.Printer) string {
 	case f.Ack != nil:
 		s += ", " + p.Text("somebody looks after it")
 	case f.Over && f.Severity != verdict.Info.String():
-		s += ", " + p.Text("no longer active")
+		s += ", " + p.Text("no sign for 24 hours")
 	}
 	if n := len(list) - 1; n > 0 {
 		s += fmt.Sprintf(" (+%d)", n)

@@ -397,7 +397,7 @@ func TestServers(t *testing.T) {
 	m.Hosts = append(m.Hosts, m.Hosts[0])
 	m.Hosts[0].VLAN, m.Hosts[2].VLAN = []uint16{3}, []uint16{4}
 	s := show(t, a, 140, 60, Options{})
-	s.want("open relay, somebody looks after it (+1)", "confirmed spambot, no longer active", "confirmed spambot, ignored",
+	s.want("open relay, somebody looks after it (+1)", "confirmed spambot, no sign for 24 hours", "confirmed spambot, ignored",
 		"Mail server 10.1.0.1 relays mail", "by anna since 2026-11-21 21:32:49: is on it", "from client 198.51.100.9",
 		"10.1.0.1 is a confirmed spambot", "as a mail server: 1,200 messages sent, 0 received, 7 failed",
 		"10.1.0.0 VLAN 3", "10.1.0.0 VLAN 4", "4 hosts")
