@@ -249,6 +249,20 @@ func (b *base) ZoneName(t report.Time) string {
 // servers.
 func (c *Card) IsServer() bool { return c.Class >= verdict.OpenRelay }
 
+// Active says whether the host goes on, or for how long it has been quiet.
+func (c *Card) Active() string { return c.words.Active(c.Finding, c.End) }
+
+// LastName is what the last sign of the finding is called.
+func (c *Card) LastName() string {
+	return lastNames[c.words.LastName([]report.Finding{*c.Finding})]
+}
+
+// LastName is what a table of the findings calls their last signs.
+func (v *View) LastName() string { return lastNames[v.words.LastName(v.Findings)] }
+
+// lastNames are the names of last signs at the head of a column.
+var lastNames = map[string]string{"last sign": "Last sign", "last spam": "Last spam seen"}
+
 // IsInfo reports whether the finding is for information only.
 func (c *Card) IsInfo() bool { return c.Severity == verdict.Info.String() }
 

@@ -133,8 +133,8 @@ func (b *builder) program() {
 	p := b.p
 	why := p.Text("Look while it sends. PID is the number that the first lines show.")
 	if b.f.Over {
-		why = p.Text("No sign came in the last 24 hours, so the first lines may show nothing: the " +
-			"logs of that time and what starts by itself show more. PID is the number of the " +
+		why = p.Text("No sign came in the last 24 hours, so the first lines may show nothing: " +
+			"the logs of that time and what starts by itself show more. PID is the number of the " +
 			"process.")
 	}
 	b.step(p.Text("Find the program that sends"), sentences(why, p.Text("In the system log only "+

@@ -49,7 +49,7 @@ func (p *printer) head(n int, f *Finding) string {
 	return fmt.Sprintf("%d. %s  %s", n, f.Called(), what)
 }
 
-// finding writes a finding; end is the end of the input.
+// finding writes a finding without what to do; end is the end of the input.
 func (p *printer) finding(n int, f *Finding, end Time, d depth) {
 	p.section(p.head(n, f))
 	if f.Class >= verdict.OpenRelay {
@@ -67,7 +67,6 @@ func (p *printer) finding(n int, f *Finding, end Time, d depth) {
 	if len(f.Blind) > 0 {
 		p.labelled("Limits", p.blind(f.Blind))
 	}
-	p.labelled("Do", p.tr.Sentence(f.Advice))
 }
 
 // blind is what a verdict could not rest on, in a sentence.
@@ -81,27 +80,35 @@ func (p *printer) blind(list []string) string {
 
 // host writes who the host of a finding is, and what it did.
 func (p *printer) host(f *Finding) {
-	where := f.Input
+	var where []string
 	if f.MAC != "" {
 		whose := ""
 		if !f.OnLink {
 			whose = p.tr.Text(" (perhaps a router's)")
 		}
-		where = fmt.Sprintf("MAC %s%s, %s", f.MAC, whose, where)
+		where = append(where, fmt.Sprintf("MAC %s%s", f.MAC, whose))
+	}
+	if p.inputs {
+		where = append(where, f.Input)
 	}
 	if len(f.VLAN) > 0 {
-		where += fmt.Sprintf(", VLAN %v", f.VLAN)
+		where = append(where, fmt.Sprintf("VLAN %v", f.VLAN))
 	}
-	p.text(where)
-	decided := ""
-	if f.Severity != verdict.Info.String() {
-		decided = p.decided(f)
+	if len(where) > 0 {
+		p.text(strings.Join(where, ", "))
 	}
-	p.text(p.tr.Sprintf("Seen %s.%s", p.span(f.First, f.Last), decided))
+	first := ""
 	if at := f.FirstSign(); at != 0 {
-		p.text(p.tr.Sprintf("First attempt %s, first visible sign of it %s.", p.clock(f.First),
-			p.clock(at)))
+		text := " First sign %s."
+		if f.Class == verdict.Spambot {
+			text = " First spam seen %s."
+		}
+		first = p.tr.Sprintf(text, p.clock(at))
 	}
+	if f.Severity != verdict.Info.String() {
+		first += p.decided(f)
+	}
+	p.text(p.tr.Sprintf("Attempts %s.%s", p.span(f.First, f.Last), first))
 	p.text(p.activity(&f.Counts))
 	if to := destinations(&f.Host); to != "" {
 		p.text(p.tr.Sprintf("Mostly to %s.", to))

@@ -99,9 +99,9 @@ func TestZone(t *testing.T) {
 		zone *time.Location
 		want []string
 	}{
-		{nil, []string{"1970-01-01 00:00:01 to 00:02:00 UTC", "Seen 1970-01-01 00:00:01 to 00:01:00"}},
+		{nil, []string{"1970-01-01 00:00:01 to 00:02:00 UTC", "Attempts 1970-01-01 00:00:01 to 00:01:00"}},
 		{time.FixedZone("CET", 3600), []string{"1970-01-01 01:00:01 to 01:02:00 CET", "All times below are CET (UTC+01:00)", "those of events are UTC",
-			"Seen 1970-01-01 01:00:01 to 01:01:00"}},
+			"Attempts 1970-01-01 01:00:01 to 01:01:00"}},
 	} {
 		var out bytes.Buffer
 		many(1, "10.0.0.0").Model(&Input{Frames: 1, First: second, Last: 120 * second}).Text(&out, Options{Zone: c.zone})

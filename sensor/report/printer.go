@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -23,6 +24,7 @@ type printer struct {
 	out       io.Writer
 	color     bool
 	all       bool // see Options
+	inputs    bool // there are several, and each host says where it was seen
 	width     int
 	zone      *time.Location
 	live      bool              // a sensor runs: the end of the input is now
@@ -135,8 +137,10 @@ type column struct {
 	right bool // numbers
 	// drop is the order in which columns are left out where the table is too wide; zero is never.
 	drop int
-	// cut says that long texts are cut, before a column is left out.
-	cut bool
+	// cut says that long texts are cut, before a column is left out; least is the width that stays
+	// until then, leastCut if it is zero.
+	cut   bool
+	least int
 }
 
 // leastCut is the width to which a column is cut at most.
@@ -178,8 +182,8 @@ func narrow(heads []column, rows [][]string, left map[int]bool, widths map[int]i
 				now = max(now, len(r[i]))
 			}
 		}
-		if now > leastCut {
-			widths[i] = max(leastCut, now-excess)
+		if least := cmp.Or(h.least, leastCut); now > least {
+			widths[i] = max(least, now-excess)
 			return true
 		}
 	}

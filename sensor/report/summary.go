@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bytes"
 	"fmt"
 	"time"
 
@@ -19,7 +18,6 @@ const (
 
 // verdict writes the headline.
 func (p *printer) verdict(h *Headline) {
-	p.line("")
 	if h.Alarm == Grey {
 		p.field("VERDICT", p.tr.Sentence(h.Sentence))
 	} else {
@@ -34,41 +32,22 @@ func (p *printer) verdict(h *Headline) {
 var alarmColor = map[Alarm]text.Color{Red: text.FgHiRed, Yellow: text.FgHiYellow,
 	Green: text.FgHiGreen}
 
-// writeFindings writes the table of the findings, if there are several, and the worst in detail.
+// writeFindings writes the table of the findings, if there are several, what to do about those that
+// have the same advice, and the worst in detail.
 func (p *printer) writeFindings(m *Model) {
 	found := m.Findings
+	var shared []*advice
 	if len(found) > 1 {
-		p.summary(found)
-	}
-	depth := full
-	switch {
-	case p.all:
-	case len(found) <= 3:
-		depth = usual
-	default:
-		depth = brief
-	}
-	shown, began := 0, p.lines
-	for i := range found {
-		if !p.all && i == maxDetails {
-			break
+		p.summary(found, m.Period.Last)
+		if !p.all { // else each finding shall be complete
+			var list []*advice
+			shared, list = p.together(found, maxDetails)
+			for _, a := range list {
+				a.write(p)
+			}
 		}
-		one := *p
-		var text bytes.Buffer
-		one.out = &text
-		one.finding(i+1, &found[i], m.Period.Last, depth)
-		if !p.all && i > 2 && one.lines-began > maxLines {
-			break
-		}
-		text.WriteTo(p.out)
-		p.lines, p.shortened = one.lines, one.shortened
-		shown++
 	}
-	if more := len(found) - shown; more > 0 {
-		p.line("")
-		p.line(p.tr.Sprintf("%s in detail: with -v", p.count(uint32(more), "more finding",
-			"more findings")))
-	}
+	p.details(m, shared)
 	if m.MoreFindings > 0 {
 		p.line("")
 		p.line(p.tr.Sprintf("and %s more findings: all are in the events",
@@ -76,8 +55,8 @@ func (p *printer) writeFindings(m *Model) {
 	}
 }
 
-// summary writes the table of the findings.
-func (p *printer) summary(found []Finding) {
+// summary writes the table of the findings; end is the end of the input.
+func (p *printer) summary(found []Finding, end Time) {
 	p.section(p.tr.Sprintf("Findings (%s)", p.number(uint64(len(found)))))
 	rows := found
 	if !p.all {
@@ -96,13 +75,40 @@ func (p *printer) summary(found []Finding) {
 			attempts, messages = "-", "-"
 		}
 		cells = append(cells, []string{fmt.Sprint(i + 1), f.Called(), p.tr.Sentence(f.Title),
-			p.tr.Text(f.Severity), p.minute(f.Decided.At), last, attempts, messages})
+			p.minute(f.Since()), last, p.active(f, end), attempts, messages})
 	}
-	p.columns([]column{{name: "#", right: true}, {name: "host"}, {name: "finding", cut: true},
-		{name: "severity"}, {name: "decided", drop: 4}, {name: "last sign", drop: 2},
-		{name: "attempts", right: true, drop: 3}, {name: "accepted", right: true, drop: 1}}, cells)
+	p.columns([]column{{name: "#", right: true}, {name: "host"},
+		{name: "finding", cut: true, least: 20}, {name: "since", drop: 5},
+		{name: lastName(found), drop: 3}, {name: "active", drop: 4},
+		{name: "attempts", right: true, drop: 2}, {name: "accepted", right: true, drop: 1}}, cells)
 	if more := len(found) - len(rows); more > 0 {
 		p.line(p.tr.Sprintf("   and %s more, with -v", p.number(uint64(more))))
+	}
+}
+
+// lastName is what a table calls the last sign of findings: spam, if all are about spambots.
+func lastName(found []Finding) string {
+	for i := range found {
+		if found[i].Class != verdict.Spambot {
+			return "last sign"
+		}
+	}
+	return "last spam"
+}
+
+// active says whether the host of a finding went on to the end of the input, and if not, for how
+// long it has been quiet.
+func (p *printer) active(f *Finding, end Time) string {
+	if f.Latest() == 0 {
+		return "-"
+	}
+	switch d := f.Silent(end); {
+	case d == 0:
+		return p.tr.Text("yes")
+	case d < 48*time.Hour:
+		return p.tr.Sprintf("quiet %d h", int(d.Hours()))
+	default:
+		return p.tr.Sprintf("quiet %d days", int(d.Hours())/24)
 	}
 }
 

@@ -29,15 +29,15 @@ type Options struct {
 // Text writes a report for a terminal.
 func (m *Model) Text(out io.Writer, o Options) {
 	p := &printer{out: out, color: o.Color, width: defaultWidth, all: o.All, zone: time.UTC,
-		tr: o.Lang, live: m.Live}
+		tr: o.Lang, live: m.Live, inputs: len(m.Input.Names) > 1}
 	if o.Width > 0 {
 		p.width = min(max(o.Width, minWidth), maxWidth)
 	}
 	if o.Zone != nil {
 		p.zone = o.Zone
 	}
-	p.input(m)
 	p.verdict(&m.Headline)
+	p.period(m)
 	p.writeFindings(m)
 	if p.shortened {
 		p.line("")
@@ -55,11 +55,14 @@ func (m *Model) Text(out io.Writer, o Options) {
 			"date: %s", strings.Join(m.Unused, ", ")))
 	}
 	p.hints(m.Hints)
+	p.glossary(m)
+	p.input(&m.Input)
 	p.origin(m)
 }
 
-func (p *printer) input(m *Model) {
-	in := &m.Input
+// input writes what was read, and the account of its frames.
+func (p *printer) input(in *Input) {
+	p.line("")
 	names := in.Names
 	if len(names) > 3 {
 		names = append(slices.Clone(names[:3]), p.tr.Sprintf("and %d more", len(in.Names)-3))
@@ -67,25 +70,29 @@ func (p *printer) input(m *Model) {
 	p.field("Input",
 		p.tr.Sprintf("%s: %s packets, %s", strings.Join(names, ", "), p.number(in.Frames),
 			p.bytes(in.Bytes)))
+	s := in.Took.Seconds()
+	p.field("Read in",
+		p.tr.Sprintf("%.2f s (%s packets/s)", s, p.number(uint64(float64(in.Frames)/max(s, 1e-6)))))
+	p.field("Frames", p.tr.Sentence(in.Account))
+}
+
+// period writes the time of the input, and what of it the report does not know.
+func (p *printer) period(m *Model) {
 	first, last := m.Period.First, m.Period.Last
-	switch {
+	switch in := &m.Input; {
 	case first > 0 && first == last && in.Frames > 1:
 		p.field("Period", p.tr.Sprintf("all packets have the time %s: the capture has no times, "+
 			"and what is said of durations and rates is not known", p.clock(first)))
 	case first > 0:
-		p.field("Period", p.period(first, last))
+		p.field("Period", p.wholeTime(first, last))
 	}
 	if x := m.Only; x != nil && (x.Since != 0 || x.Until != 0) {
 		p.field("Only", p.only(x))
 	}
-	s := in.Took.Seconds()
-	p.field("Read in",
-		p.tr.Sprintf("%.2f s (%s packets/s)", s, p.number(uint64(float64(in.Frames)/max(s, 1e-6)))))
-	p.losses(in, p.field)
+	p.losses(&m.Input, p.field)
 }
 
-// losses says what became of the frames of the input, and what of it is not in the report; say gets
-// each with its name.
+// losses says what of the input is not in the report; say gets each with its name.
 func (p *printer) losses(in *Input, say func(name, text string)) {
 	for _, problem := range in.Problems {
 		say("Unread", p.tr.Sentence(problem))
@@ -99,7 +106,6 @@ func (p *printer) losses(in *Input, say func(name, text string)) {
 		say("Lost", p.tr.Sprintf("%s packets were dropped while capturing",
 			p.number(in.Drops)))
 	}
-	say("Frames", p.tr.Sentence(in.Account))
 	if in.Loss > 0.005 {
 		text := "about %.1f %% of the bytes of mail connections are missing from the capture"
 		if p.live {
@@ -109,8 +115,8 @@ func (p *printer) losses(in *Input, say func(name, text string)) {
 	}
 }
 
-// period is the time of the capture, and the time zone of the report.
-func (p *printer) period(first, last Time) string {
+// wholeTime is the time of the capture, and the time zone of the report.
+func (p *printer) wholeTime(first, last Time) string {
 	a := first.In(p.zone)
 	zone, offset := a.Zone()
 	s := fmt.Sprintf("%s %s, %s", p.span(first, last), zone,
@@ -141,6 +147,25 @@ func (p *printer) origin(m *Model) {
 		}
 		p.item(p.tr.Sprintf("SHA-256 of %s: %s", s.Name, s.SHA256))
 	}
+}
+
+// glossary says what the words of the counts mean, if there are any.
+func (p *printer) glossary(m *Model) {
+	if len(m.Findings)+len(m.Hosts) == 0 {
+		return
+	}
+	p.section(p.tr.Text("Words"))
+	for _, s := range Glossary {
+		p.item(p.tr.Text(s))
+	}
+}
+
+// Glossary says what the words of the counts mean.
+var Glossary = []string{
+	"Attempt: a connection to a mail port that a host tried to open. Session: an attempt that a " +
+		"server accepted.",
+	"Server: an address. Network: the servers of a /24, of IPv6 of a /48. Mail provider: the " +
+		"servers of one domain; a network, where no name is known.",
 }
 
 // fewHosts is how many hosts without a finding have their destinations written in full.

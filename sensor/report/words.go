@@ -35,6 +35,13 @@ func (w Words) Became(f *Finding, end Time) string {
 	return w.p.became(f, end)
 }
 
+// Active says whether the host of a finding went on to the end of the input, or for how long it has
+// been quiet.
+func (w Words) Active(f *Finding, end Time) string { return w.p.active(f, end) }
+
+// LastName is what a table calls the last sign of findings.
+func (w Words) LastName(found []Finding) string { return lastName(found) }
+
 // Refused says what the refusals of a host are.
 func (w Words) Refused(c *Counts) string { return w.p.refused(c) }
 
@@ -69,11 +76,7 @@ func (w Words) Relaying(s *Relay) string { return w.p.relaying(s) }
 // Unjudged says what could not be judged: what of the input is missing, what is unknown of the
 // rest, and what hinders the sensor.
 func (w Words) Unjudged(m *Model) (list []string) {
-	w.p.losses(&m.Input, func(name, text string) {
-		if name != "Frames" { // their account is no loss
-			list = append(list, text)
-		}
-	})
+	w.p.losses(&m.Input, func(_, text string) { list = append(list, text) })
 	return append(list, w.p.unjudged(m)...)
 }
 

@@ -1,0 +1,113 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"spamsensor/sensor/verdict"
+)
+
+// textOf is the text of a model, and the same in one line.
+func textOf(m *Model, o Options) (text, flat string) {
+	var out bytes.Buffer
+	m.Text(&out, o)
+	return out.String(), strings.Join(strings.Fields(out.String()), " ")
+}
+
+// threeBots is a model of three bots, of which the first two have the same advice.
+func threeBots() *Model {
+	m := &Model{Period: Period{Time(second), Time(30 * hour)}, Headline: Headline{Alarm: Red, Sentence: "3 hosts sent spam"}}
+	m.Input = Input{Names: []string{"a.pcap"}, Account: "5 frames received"}
+	for i, own := range []string{" When the cause is stopped, ask to have 192.0.2.1 removed from bl.example.", "", ""} {
+		f := Finding{Host: Host{IP: netip.MustParseAddr(fmt.Sprintf("10.0.0.%d", i+1)), Level: "confirmed", MAC: fmt.Sprintf("02:00:00:00:00:0%d", i+1),
+			Input: "a.pcap", First: Time(second), Last: Time(int64(i)*hour + second)}, Class: verdict.Spambot, OnLink: true,
+			Title: "confirmed spambot", Severity: "critical", LastSign: Time(second), Decided: Decision{Time(second), 4}}
+		f.Advice = fmt.Sprintf("Find out what %s is. Take it off the network.%s", f.addressed(), own)
+		if i == 2 {
+			f.Advice = "If 10.0.0.3 is a server: --mail-server 10.0.0.3"
+		}
+		m.Findings = append(m.Findings, f)
+	}
+	return m
+}
+
+// TestSharedAdvice: advice for several findings is told once, with what differs; -v tells all.
+func TestSharedAdvice(t *testing.T) {
+	_, flat := textOf(threeBots(), Options{})
+	for want, n := range map[string]int{
+		"Do (for 1 and 2) Find out what each of these hosts is. Take it off the network.":                               1,
+		"- 10.0.0.1 (MAC 02:00:00:00:00:01): when the cause is stopped, ask to have 192.0.2.1 removed from bl.example.": 1,
+		"- 10.0.0.2 (MAC 02:00:00:00:00:02) 1. 10.0.0.1":                                                                1, "Do as said above for 1 and 2": 2, "Take it off": 1,
+		"Do If 10.0.0.3 is a server: --mail-server 10.0.0.3": 1,
+	} {
+		if got := strings.Count(flat, want); got != n {
+			t.Errorf("%q is there %d times, want %d:\n%s", want, got, n, flat)
+		}
+	}
+	if _, flat := textOf(threeBots(), Options{All: true}); strings.Contains(flat, "Do (for") || strings.Count(flat, "Take it off") != 2 {
+		t.Errorf("with all findings in full: %s", flat)
+	}
+}
+
+// TestNumbers: numbers that follow each other are a range.
+func TestNumbers(t *testing.T) {
+	for want, list := range map[string][]int{"1": {1}, "1 and 2": {1, 2}, "1, 2 and 3": {1, 2, 3}, "1 to 4": {1, 2, 3, 4},
+		"1 and 3 to 6": {1, 3, 4, 5, 6}, "1, 3, 5, 7, 9, 11, 13, 15 and 2 more": {1, 3, 5, 7, 9, 11, 13, 15, 17, 19}} {
+		if got := new(printer).numbers(list); got != want {
+			t.Errorf("%v: %q, want %q", list, got, want)
+		}
+	}
+}
+
+// TestOrder: the verdict comes first, the account of the frames after the findings. A file is named
+// beside a host only if there are several.
+func TestOrder(t *testing.T) {
+	text, flat := textOf(threeBots(), Options{})
+	at := 0
+	for _, want := range []string{"VERDICT", "Period", "Findings (3)", "Do (for", "\n1. ", "\n3. ", "Words", "Input", "Frames"} {
+		i := strings.Index(text[at:], want)
+		if i < 0 || want == "VERDICT" && i > 0 {
+			t.Fatalf("%s is not in its place:\n%s", want, text)
+		}
+		at += i
+	}
+	if !strings.Contains(flat, "critical MAC 02:00:00:00:00:01 Attempts ") {
+		t.Errorf("the only file is named beside a host: %s", flat)
+	}
+	m := threeBots()
+	m.Input.Names = append(m.Input.Names, "b.pcap")
+	if _, flat := textOf(m, Options{}); !strings.Contains(flat, "critical MAC 02:00:00:00:00:01, a.pcap Attempts ") {
+		t.Errorf("which file a host was seen in is not said: %s", flat)
+	}
+}
+
+// TestStillActive: the table says of each host whether it goes on, at 80 columns, too.
+func TestStillActive(t *testing.T) {
+	m := threeBots()
+	m.Findings[1].Last = m.Period.Last - Time(time.Minute)
+	m.Period.Last += Time(second)
+	for _, width := range []int{80, 100} {
+		text, flat := textOf(m, Options{Width: width})
+		for _, want := range []string{"SINCE LAST SPAM ACTIVE", "1 10.0.0.1 confirmed spambot 01-01 00:00 01-01 00:00 quiet 30 h", "00:00 yes",
+			"quiet 28 h"} {
+			if !strings.Contains(flat, want) {
+				t.Errorf("%d columns: the report lacks %q:\n%s", width, want, text)
+			}
+		}
+	}
+	f := m.Findings[0]
+	f.Class = verdict.OpenRelay
+	for end, want := range map[Time]string{Time(second): "yes", Time(second + 47*hour): "quiet 47 h", Time(second + 73*hour): "quiet 3 days"} {
+		if got := new(printer).active(&f, end); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	f.LastSign = 0
+	if got := new(printer).active(&f, 1); got != "-" {
+		t.Errorf("nothing is known: %q", got)
+	}
+}
