@@ -2,38 +2,16 @@ package html
 
 import (
 	"go/ast"
-	"os"
-	"path/filepath"
 	"regexp"
 	"spamsensor/sensor/lang/langtest"
 	"strings"
 	"testing"
-	"text/template/parse"
 )
 
 // texts are the English texts and formats of this package: those of templates and of Go.
 func texts(t *testing.T) (list []string) {
 	t.Helper()
-	names, err := filepath.Glob("templates/*.html")
-	if err != nil || len(names) == 0 {
-		t.Fatal("no templates", err)
-	}
-	for _, name := range names {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := parse.New(name)
-		p.Mode = parse.SkipFuncCheck
-		trees := map[string]*parse.Tree{}
-		if _, err := p.Parse(string(text), "", "", trees); err != nil {
-			t.Fatal(err)
-		}
-		for _, tree := range trees {
-			walk(tree.Root, &list)
-			untranslated(t, tree)
-		}
-	}
+	list = langtest.Templates(t, "templates/*.html", "spamsensor", "MAC", "VLAN", "SHA")
 	langtest.Walk(t, func(n ast.Node) {
 		if c, ok := n.(*ast.CallExpr); ok {
 			list = append(list, goTexts(c)...)
@@ -59,59 +37,6 @@ func goTexts(c *ast.CallExpr) (list []string) {
 		}
 	}
 	return list
-}
-
-// walk collects the literal arguments of the functions of a template that translate.
-func walk(n parse.Node, list *[]string) {
-	switch n := n.(type) {
-	case *parse.ListNode:
-		if n != nil {
-			for _, x := range n.Nodes {
-				walk(x, list)
-			}
-		}
-	case *parse.ActionNode:
-		walk(n.Pipe, list)
-	case *parse.PipeNode:
-		if n != nil {
-			for _, x := range n.Cmds {
-				walk(x, list)
-			}
-		}
-	case *parse.CommandNode:
-		f, _ := n.Args[0].(*parse.IdentifierNode)
-		for _, a := range n.Args {
-			if s, ok := a.(*parse.StringNode); ok && f != nil && (f.Ident == "t" || f.Ident == "f" || f.Ident == "plural") {
-				*list = append(*list, s.Text)
-			}
-			walk(a, list)
-		}
-	case *parse.IfNode:
-		walkBranch(&n.BranchNode, list)
-	case *parse.RangeNode:
-		walkBranch(&n.BranchNode, list)
-	case *parse.WithNode:
-		walkBranch(&n.BranchNode, list)
-	}
-}
-
-func walkBranch(n *parse.BranchNode, list *[]string) {
-	walk(n.Pipe, list)
-	walk(n.List, list)
-	walk(n.ElseList, list)
-}
-
-// untranslated finds words of a template that are in no language: names, which are the same in all.
-func untranslated(t *testing.T, tree *parse.Tree) {
-	t.Helper()
-	text := regexp.MustCompile(`\{\{.*?\}\}|<[^>]*>|<!DOCTYPE[^>]*`).ReplaceAllString(tree.Root.String(), " ")
-	for _, word := range regexp.MustCompile(`[A-Za-z]{2,}`).FindAllString(text, -1) {
-		switch word {
-		case "spamsensor", "MAC", "VLAN", "SHA", "lt", "gt":
-		default:
-			t.Errorf("template %s: %q is not translated", tree.Name, word)
-		}
-	}
 }
 
 // TestFrench: every text of this package has a translation with the same verbs.

@@ -126,13 +126,12 @@ func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := l.pages.question(r, values.Get("page"), values.Get("id"), values)
 	q.chosen = values.Has("chosen") // links keep the language if the page was asked for it
 	if kinds[q.kind] == nil {
-		http.Error(w, "there is no such page", http.StatusNotFound)
+		fail(w, r, http.StatusNotFound, noPage)
 		return
 	}
 	if !l.enter() {
 		w.Header().Set("Retry-After", "30")
-		http.Error(w, fmt.Sprintf("%d browsers look already", maxViewers),
-			http.StatusServiceUnavailable)
+		fail(w, r, http.StatusServiceUnavailable, "%d browsers look already", maxViewers)
 		return
 	}
 	defer l.leave()
@@ -145,7 +144,7 @@ func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// The bounds of a request are not those of an answer that goes on.
 	if v.control.SetReadDeadline(time.Time{}) != nil {
-		http.Error(w, "this connection cannot be kept open", http.StatusNotImplemented)
+		fail(w, r, http.StatusNotImplemented, "this connection cannot be kept open")
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")

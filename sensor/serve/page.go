@@ -69,6 +69,9 @@ func (p *pages) routes(mux *http.ServeMux) {
 			p.write(w, r, p.question(r, kind, r.PathValue("id"), r.URL.Query()))
 		})
 	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fail(w, r, http.StatusNotFound, noPage)
+	})
 	for name, kind := range map[string]string{"app.js": "text/javascript", "style.css": "text/css",
 		"icon.svg": "image/svg+xml"} {
 		text, err := files.ReadFile("page/" + name)
@@ -83,6 +86,34 @@ func (p *pages) routes(mux *http.ServeMux) {
 			compressed(w, r, http.StatusOK, text)
 		})
 	}
+}
+
+// noPage is the answer where there is none.
+const noPage = "there is no such page"
+
+// fail answers with an error. A person gets it in the language of the browser, a program in
+// English.
+func fail(w http.ResponseWriter, r *http.Request, code int, format string, args ...any) {
+	tag := lang.English
+	if !isForPrograms(r.URL.Path) {
+		tag = language(r, r.URL.Query())
+		w.Header().Set("Vary", "Accept-Language")
+	}
+	w.Header().Set("Content-Language", tag)
+	http.Error(w, lang.New(tag).Sprintf(format, args...), code)
+}
+
+// isForPrograms reports whether programs ask for a path.
+func isForPrograms(path string) bool {
+	return strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/-/") || path == "/metrics"
+}
+
+// language is the one that a request asks for: by lang, or by the header of a browser.
+func language(r *http.Request, v url.Values) string {
+	if tag := v.Get("lang"); tag == lang.English || tag == lang.French {
+		return tag
+	}
+	return lang.Match(r.Header.Get("Accept-Language"))
 }
 
 // question is what a page is asked for.
@@ -100,11 +131,9 @@ const maxFind = 64
 
 // question reads a request for a page. Values that are not known mean their default.
 func (p *pages) question(r *http.Request, kind, id string, v url.Values) question {
-	q := question{kind: kind, id: id, lang: v.Get("lang"), sort: v.Get("sort"),
+	q := question{kind: kind, id: id, lang: language(r, v), sort: v.Get("sort"),
 		span: v.Get("range")}
-	if q.chosen = p.draw[q.lang] != nil; !q.chosen {
-		q.lang = lang.Match(r.Header.Get("Accept-Language"))
-	}
+	q.chosen = q.lang == v.Get("lang")
 	if kind != "overview" {
 		q.sort, q.span = "", ""
 		return q
@@ -187,7 +216,7 @@ func (p *pages) write(w http.ResponseWriter, r *http.Request, q question) {
 		}{s, list})
 	}
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+		fail(w, r, http.StatusInternalServerError, "the page cannot be drawn: %v", err)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -44,7 +44,7 @@ func TestPages(t *testing.T) {
 		{"/host/10.1.0.0", "confirmed spambot", 200}, {"/host/10.1.0.100", "sudo spamsensor explain 10.1.0.100", 200},
 		{"/host/192.0.2.1", "Nothing is known of this host", 404}, {"/host/x", "Nothing is known of this host", 404},
 		{"/servers", "No mail server of yours was seen", 200}, {"/mirror", "sudo spamsensor doctor -i eth1", 200}, {"/mirror?lang=fr", "Port miroir", 200},
-		{"/settings", "home_net: [10.0.0.0/8] # default", 200}, {"/settings?lang=fr", "Ces réglages sont en vigueur", 200},
+		{"/settings", "home_net: [10.0.0.0/8] # default", 200}, {"/settings?lang=fr", "Ces réglages sont en vigueur", 200}, {"/settings?lang=fr", "home_net: [10.0.0.0/8] # par défaut", 200},
 	} {
 		r, body := get(t, url+x.path)
 		if r.StatusCode != x.code || !strings.Contains(body, x.want) {

@@ -103,12 +103,12 @@ func protect(cfg *Config, next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		switch {
 		case !checkHost(cfg, r):
-			http.Error(w, "This server is not known by this name: use the address that it listens "+
-				"on, or name it with --host.", http.StatusMisdirectedRequest)
+			fail(w, r, http.StatusMisdirectedRequest, "This server is not known by this name: use "+
+				"the address that it listens on, or name it with --host.")
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			h.Set("Allow", "GET, HEAD")
-			http.Error(w, "This server changes nothing: it takes GET and HEAD. What changes the "+
-				"sensor is asked on its control socket.", http.StatusMethodNotAllowed)
+			fail(w, r, http.StatusMethodNotAllowed, "This server changes nothing: it takes GET "+
+				"and HEAD. What changes the sensor is asked on its control socket.")
 		default:
 			next.ServeHTTP(w, r)
 		}

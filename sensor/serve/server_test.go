@@ -50,7 +50,7 @@ func TestEndpoints(t *testing.T) {
 		{"/api/v1/evidence/x", 404, "there are /api/v1/status"}, {"/api/v1/", 404, "there are"},
 		{"/api/v1/explain/" + strings.Repeat("1", 300), 414, "too long"},
 		{"/api/v1/sources?" + strings.Repeat("1", 300), 414, "too long"},
-		{"/api/v1/../../metrics", 200, "up_sensor"}, {"/none", 404, "not found"},
+		{"/api/v1/../../metrics", 200, "up_sensor"}, {"/none", 404, "there is no such page"},
 	} {
 		r, body := get(t, url+x.path)
 		if r.StatusCode != x.code || !strings.Contains(body, x.want) {
