@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -150,8 +151,8 @@ func (d *Directory) Unused(serves func(flowtable.Addr) bool) (list []string) {
 			if x.hits.Load() > 0 {
 				list = append(list, "ignore "+name(x))
 			}
-			list[len(list)-1] += time.Unix(0, x.until-1).UTC().Format(" (over since the end of " +
-				time.DateOnly + ")")
+			list[len(list)-1] += fmt.Sprintf(" (over since the end of %s)",
+				time.Unix(0, x.until-1).UTC().Format(time.DateOnly))
 		}
 	}
 	return list
