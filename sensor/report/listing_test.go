@@ -87,6 +87,24 @@ func TestOrdered(t *testing.T) {
 	}
 }
 
+// TestSingle checks that the only attempt of a host that is listed counts for its kind, and that of another one does not.
+func TestSingle(t *testing.T) {
+	r := New(func(uint16) string { return "x" }, func(s string) string { return s }, false)
+	r.Times(func(_ func(netip.Addr, *timeline.Series), rest func(*timeline.Series)) {
+		rest(&timeline.Series{Minutes: []timeline.Bin{{At: 100, N: 2}, {At: 102, N: 1}}})
+	})
+	host := func(last byte, at Time, attempts uint32, role string) Host {
+		return Host{IP: netip.AddrFrom4([4]byte{10, 0, 0, last}), Role: role, First: at, Last: at, Counts: Counts{Attempts: attempts}}
+	}
+	m := &Model{Hosts: []Host{host(1, 100*60e9+1, 1, "internal"), host(2, 102*60e9, 1, "mailserver"), host(3, 100*60e9, 2, "internal"),
+		host(4, 101*60e9, 1, "internal"), host(5, 99*60e9, 1, "internal"), host(6, 200*60e9, 1, "internal")}}
+	r.addTimes(m)
+	s := m.Activity.Minutes
+	if !slices.Equal(s.Rest, []uint32{1, 0, 0}) || !slices.Equal(s.Others, []uint32{1, 0, 0}) || !slices.Equal(s.Servers, []uint32{0, 0, 1}) {
+		t.Errorf("%+v", s)
+	}
+}
+
 // TestOutside checks that the attempts of hosts of other networks are told apart from those of our
 // own, to which a judged host with an address outside the configured networks belongs.
 func TestOutside(t *testing.T) {

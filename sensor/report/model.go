@@ -471,7 +471,8 @@ type Activity struct {
 
 // Stack are attempts over time by the kind of the host. Each list has a count for each interval,
 // the first of which begins at Start. Width is the interval in seconds. Rest are hosts with one
-// attempt, and those beyond the bound of hosts that are counted one by one.
+// attempt that are not in Model.Hosts, and those beyond the bound of hosts that are counted one by
+// one.
 type Stack struct {
 	Start   Time     `json:"start"`
 	Width   int      `json:"width_s"`

@@ -76,6 +76,31 @@ func (r *Report) addTimes(m *Model) {
 		func(s *timeline.Series) []timeline.Bin { return s.Minutes })
 	m.Activity.Hours = r.stack(timeline.Hour, kind,
 		func(s *timeline.Series) []timeline.Bin { return s.Hours })
+	for i := range m.Hosts {
+		if h := &m.Hosts[i]; h.Counts.Attempts == 1 && r.times[h.IP] == nil {
+			for _, s := range []*Stack{&m.Activity.Minutes, &m.Activity.Hours} {
+				s.placeSingle(h.First, *kind(s, h.IP))
+			}
+		}
+	}
+	for _, s := range []*Stack{&m.Activity.Minutes, &m.Activity.Hours} {
+		if !slices.ContainsFunc(s.Rest, func(n uint32) bool { return n > 0 }) {
+			s.Rest = nil
+		}
+	}
+}
+
+// placeSingle moves the only attempt of a host from Rest to the list of its kind. Such a host has
+// no series, but its time is known.
+func (s *Stack) placeSingle(at Time, list []uint32) {
+	if at < s.Start || s.Width == 0 {
+		return
+	}
+	i := int(int64(at-s.Start) / (int64(s.Width) * 1e9))
+	if i < len(s.Rest) && i < len(list) && s.Rest[i] > 0 {
+		s.Rest[i]--
+		list[i]++
+	}
 }
 
 // within reports whether an address is in one of some networks.
