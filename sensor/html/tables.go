@@ -31,7 +31,11 @@ func (v *View) ServerStates() (list []string) {
 		case len(list) == maxStates:
 			more++
 		default:
-			list = append(list, v.lang.Sprintf("Mail server %s: %s", s.IP.String(),
+			name := s.IP.String()
+			if s.Name != "" {
+				name += " (" + s.Name + ")"
+			}
+			list = append(list, v.lang.Sprintf("Mail server %s: %s", name,
 				v.words.ServerState(s)))
 		}
 	}

@@ -21,7 +21,7 @@ func (p *printer) sending(s *Server) string {
 		return t.Text("most of its deliveries failed for a time")
 	case s.Queue.Listed > 0:
 		return t.Text("its mail waits because of a blocklist")
-	case s.muchRefused():
+	case s.muchRefused() && s.Failed+s.Deferred >= fewRefusals:
 		return t.Text("much of its mail was refused or deferred")
 	case s.Hidden():
 		return t.Sprintf("whether it sends as usual cannot be said, because %s of its %s are "+
@@ -48,6 +48,9 @@ func (p *printer) relayState(s *Relay) string {
 	}
 	return p.tr.Text("no stranger tried to have it relay")
 }
+
+// fewRefusals say nothing about a mail server.
+const fewRefusals = 10
 
 // muchRefused reports whether receiving servers refused or deferred more than a tenth.
 func (s *Server) muchRefused() bool { return (s.Failed+s.Deferred)*10 > s.Counted }
