@@ -116,7 +116,7 @@ func testShown(root context.Context, t *testing.T) {
 						}
 					}
 				}
-				htmltest.Run(t, b.Tab, chromedp.Evaluate[int]("[...document.querySelectorAll('details')].map(d => d.open = true).length"))
+				htmltest.Run(t, b.Tab, chromedp.Evaluate[int](htmltest.Unfold))
 				for _, width := range []int64{390, 1280} {
 					b.look(t, width, "light")
 					for _, f := range htmltest.Run(t, b.Tab, chromedp.Evaluate[[]string](htmltest.Faults)) {
@@ -282,6 +282,7 @@ func testAccessible(root context.Context, t *testing.T) {
 		}
 		b := newTab(root, t)
 		b.open(t, file)
+		htmltest.Run(t, b.Tab, chromedp.Evaluate[int](htmltest.Unfold))
 		for _, scheme := range []string{"light", "dark"} {
 			b.look(t, 1280, scheme)
 			for _, fault := range htmltest.Inaccessible(t, b.Tab) {

@@ -100,6 +100,7 @@ func TestPagesInBrowser(t *testing.T) {
 					faults(path, width, "light")
 				}
 				faults(path, 1280, "dark")
+				htmltest.Run(t, b, chromedp.Evaluate[int](htmltest.Unfold))
 				for _, scheme := range []string{"light", "dark"} {
 					look(1280, scheme)
 					for _, fault := range htmltest.Inaccessible(t, b) {

@@ -23,6 +23,9 @@ import (
 //go:embed faults.js
 var Faults string
 
+// Unfold is an expression that opens all that is folded, and counts it.
+const Unfold = "[...document.querySelectorAll('details')].map(d => d.open = true).length"
+
 // tool is a file of a package of npm, which is kept for the next test. The test is skipped where
 // it cannot be had.
 func tool(t testing.TB, name, version, file string) string {
