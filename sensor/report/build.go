@@ -183,9 +183,10 @@ func (r *Report) proof(f *finding.Finding) (list []Session) {
 	case f.Class == verdict.DirectSMTP:
 		return nil
 	case f.Class < verdict.OpenRelay:
-		for i := range r.sessions[f.Source.Addr] {
-			list = append(list, r.sessionModel(f.Source.Addr, &r.sessions[f.Source.Addr][i]))
+		for _, s := range r.sessions[f.Source.Addr].list {
+			list = append(list, r.sessionModel(f.Source.Addr, &s))
 		}
+		sortByStart(list)
 		return list
 	}
 	// About a mail server: sessions of the external client, or those that the evidence names.
@@ -193,22 +194,25 @@ func (r *Report) proof(f *finding.Finding) (list []Session) {
 		if f.Relay != nil && f.Relay.Client != client {
 			continue
 		}
-		for i := range r.sessions[client] {
-			s := &r.sessions[client][i]
+		for _, s := range r.sessions[client].list {
 			if s.to.Addr() == f.Source.Addr &&
 				(s.number == 0 && !r.named[client] || slices.Contains(f.Evidence, s.number)) &&
 				len(list) < maxSessions {
-				list = append(list, r.sessionModel(client, s))
+				list = append(list, r.sessionModel(client, &s))
 			}
 		}
 	}
 	return list
 }
 
+func sortByStart(list []Session) {
+	slices.SortStableFunc(list, func(a, b Session) int { return cmp.Compare(a.Start, b.Start) })
+}
+
 func (r *Report) sessionModel(client netip.Addr, s *session) Session {
 	x := Session{Number: s.number, Start: Time(s.start), Client: client, Server: s.to,
 		Helo: r.clean(s.helo), Messages: s.accepted, TLS: s.tls, Code: s.refused.Code,
-		Phase: s.refused.Phase, Reply: r.clean(s.refused.Text)}
+		Kind: s.kind.String(), Phase: s.refused.Phase, Reply: r.clean(s.refused.Text)}
 	for _, a := range s.from {
 		x.MailFrom = append(x.MailFrom, r.clean(a))
 	}

@@ -227,9 +227,8 @@ func (f *Finding) Heaviest(n int) []int {
 // proof writes the sessions that a finding rests on.
 func (p *printer) proof(f *Finding, d depth) {
 	var lines []string
-	for i := range f.Proof {
-		s := &f.Proof[i]
-		text := p.proofText(s, d)
+	for _, s := range f.Telling(d.proof) {
+		text := p.proofText(&s, d)
 		if f.Class >= verdict.OpenRelay {
 			text = p.tr.Sprintf("%s: %s", s.Client, text)
 		}
@@ -242,7 +241,7 @@ func (p *printer) proof(f *Finding, d depth) {
 		return
 	}
 	p.line("   " + p.tr.Text("Proof"))
-	for _, l := range lines[:min(len(lines), d.proof)] {
+	for _, l := range lines {
 		p.item(l)
 	}
 }
@@ -273,27 +272,37 @@ func (p *printer) proofText(s *Session, d depth) string {
 		}
 		t += "<" + cut(f, d.quote) + ">"
 	}
-	switch {
-	case s.Messages > 0:
-		t += p.tr.Sprintf(": %s", p.tr.Plural(uint64(s.Messages), "message accepted",
-			"messages accepted"))
-	case s.Code != 0:
-		t += p.refusal(s, d)
-	case s.TLS != "none":
-		t += p.tr.Text(": encrypted")
+	if result := p.result(s, d); result != "" {
+		t = p.tr.Sprintf("%s: %s", t, result)
 	}
 	return t
+}
+
+// result is how a session ended; empty if that is not known.
+func (p *printer) result(s *Session, d depth) string {
+	var parts []string
+	if s.Messages > 0 {
+		parts = append(parts, p.tr.Plural(uint64(s.Messages), "message accepted",
+			"messages accepted"))
+	}
+	if s.Code != 0 {
+		parts = append(parts, p.refusal(s, d))
+	}
+	if len(parts) == 0 && s.TLS != "none" && s.TLS != "" {
+		return p.tr.Text("encrypted")
+	}
+	return strings.Join(parts, p.tr.Text("; "))
 }
 
 // refusal describes a refusal by its code: a 4xx reply asks for another attempt (RFC 5321,
 // section 4.2.1).
 func (p *printer) refusal(s *Session, d depth) string {
-	text := p.tr.Sprintf(": refused with %d", s.Code)
+	text := p.tr.Sprintf("refused with %d", s.Code)
 	if s.Code < 500 {
-		text = p.tr.Sprintf(": deferred with %d", s.Code)
+		text = p.tr.Sprintf("deferred with %d", s.Code)
 	}
 	if s.Reply == "" {
 		return fmt.Sprintf("%s (%s)", text, s.Phase)
 	}
-	return fmt.Sprintf("%s, \"%s\"", text, cut(s.Reply, d.quote))
+	return p.tr.Sprintf("%s, \"%s\"", text, cut(s.Reply, d.quote))
 }

@@ -356,7 +356,12 @@ type Session struct {
 	MailFrom []string       `json:"mail_from,omitempty"`
 	Messages uint32         `json:"messages"` // accepted
 	TLS      string         `json:"tls"`
-	// Code, Phase and Reply are the first refusal; Code is zero if there was none.
+	// Kind is what a session of a proof proves: accepted, deferred, refused, spam (refused as
+	// such), blocklist (refused because of one), named (senders alone); empty if its dialogue is
+	// not known.
+	Kind string `json:"kind,omitempty"`
+	// Code, Phase and Reply are the refusal that says most, in the table of sessions the first
+	// one; Code is zero if there was none.
 	Code  uint16 `json:"code,omitempty"`
 	Phase string `json:"phase,omitempty"`
 	Reply string `json:"reply,omitempty"`

@@ -30,15 +30,15 @@ type Report struct {
 
 	findings  []*finding.Finding // latest state of each, in the order in which they were opened
 	byID      map[string]int
-	named     map[netip.Addr]bool      // addresses with a finding
-	first     map[netip.Addr]string    // worstFindings, while Model runs
-	more      int                      // findings that are only counted
-	worst     verdict.Level            // highest level of these
-	sessions  map[netip.Addr][]session // by client
-	hosts     []finding.SourceRecord   // of ours, and those that are judged; the worst first
-	hostCount int                      // all of them
-	tls       uint64                   // encrypted sessions of hosts without a finding
-	stories   map[string][]Step        // of findings, by id
+	named     map[netip.Addr]bool    // addresses with a finding
+	first     map[netip.Addr]string  // worstFindings, while Model runs
+	more      int                    // findings that are only counted
+	worst     verdict.Level          // highest level of these
+	sessions  map[netip.Addr]proofs  // by client
+	hosts     []finding.SourceRecord // of ours, and those that are judged; the worst first
+	hostCount int                    // all of them
+	tls       uint64                 // encrypted sessions of hosts without a finding
+	stories   map[string][]Step      // of findings, by id
 	health    []Health
 	mail      map[netip.Addr]mailserver.Record
 	hours     map[netip.Addr][]ServerHour
@@ -63,8 +63,9 @@ type session struct {
 	helo     string
 	from     []string
 	accepted uint32              // messages
-	refused  finding.RefusalText // the first one; its code is zero if there was none
+	refused  finding.RefusalText // that says most; its code is zero if there was none
 	tls      string
+	kind     kind
 }
 
 // maxSessions bounds the sessions of a finding, maxRows the rows of a table.
@@ -89,7 +90,7 @@ const (
 func New(name func(uint16) string, clean func(string) string, live bool) *Report {
 	return &Report{name: name, clean: clean, live: live,
 		byID: map[string]int{}, named: map[netip.Addr]bool{},
-		sessions: map[netip.Addr][]session{}, stories: map[string][]Step{}}
+		sessions: map[netip.Addr]proofs{}, stories: map[string][]Step{}}
 }
 
 // Names sets the names that people know hosts by, which are safe to print.
@@ -167,56 +168,31 @@ func (r *Report) Session(number uint64, s *finding.Session) {
 		}
 	}
 	a := s.Client.Addr()
-	list := r.sessions[a]
-	if settled(list) { // as for most sessions of a storm
+	p := r.sessions[a]
+	if len(p.list) >= maxSessions {
+		if p.seen == maxSeen { // as for most sessions of a storm
+			return
+		}
+		p.seen++
+		r.sessions[a] = p
+	}
+	kind, by := kindOf(s)
+	place := p.place(kind, s.Direction == "inbound")
+	if place < 0 {
 		return
 	}
 	// Texts are copied: each may be a part of one that holds all texts of the session.
-	p := session{number: number, start: s.Start, to: s.Server, helo: strings.Clone(s.Helo),
-		accepted: s.Messages, tls: s.TLS}
+	x := session{number: number, start: s.Start, to: s.Server, helo: strings.Clone(s.Helo),
+		accepted: s.Messages, tls: s.TLS, kind: kind}
 	for _, f := range s.MailFrom[:min(len(s.MailFrom), 3)] {
-		p.from = append(p.from, strings.Clone(f))
+		x.from = append(x.from, strings.Clone(f))
 	}
-	if len(s.Refusals) > 0 {
-		p.refused = s.Refusals[0]
-		p.refused.Text = strings.Clone(p.refused.Text)
+	if by != nil {
+		x.refused = *by
+		x.refused.Text = strings.Clone(by.Text)
 	}
-	r.sessions[a] = keep(list, p)
-}
-
-// settled reports whether keep would add no further session.
-func settled(list []session) bool {
-	if len(list) < maxSessions {
-		return false
-	}
-	for i := range list {
-		if !list[i].readable() {
-			return false
-		}
-	}
-	return true
-}
-
-// keep adds a session to the sessions of a client. If the list is full, a readable session replaces
-// the latest one that is not: the first sessions of a host with a bot may be its user's own,
-// encrypted ones.
-func keep(list []session, p session) []session {
-	if len(list) >= maxSessions {
-		i := len(list) - 1
-		for i >= 0 && list[i].readable() {
-			i--
-		}
-		if i < 0 || !p.readable() {
-			return list
-		}
-		list = slices.Delete(list, i, i+1)
-	}
-	return append(list, p)
-}
-
-// readable reports whether the dialogue of a session is known.
-func (s *session) readable() bool {
-	return s.refused.Code != 0 || s.accepted > 0 || len(s.from) > 0
+	p.add(x, place)
+	r.sessions[a] = p
 }
 
 // Finding adds a finding, or replaces it by its latest state.
@@ -280,7 +256,7 @@ func (r *Report) forget() {
 		r.byID[f.ID] = i
 		r.named[f.Source.Addr] = true
 	}
-	maps.DeleteFunc(r.sessions, func(a netip.Addr, _ []session) bool { return !r.named[a] })
+	maps.DeleteFunc(r.sessions, func(a netip.Addr, _ proofs) bool { return !r.named[a] })
 }
 
 // OpenHosts are the hosts with an open finding, those of the worst findings, at most most.

@@ -42,6 +42,9 @@ func (w Words) Active(f *Finding, end Time) string { return w.p.active(f, end) }
 // LastName is what a table calls the last sign of findings.
 func (w Words) LastName(found []Finding) string { return lastName(found) }
 
+// Result says how a session ended; empty if that is not known.
+func (w Words) Result(s *Session) string { return w.p.result(s, full) }
+
 // Refused says what the refusals of a host are.
 func (w Words) Refused(c *Counts) string { return w.p.refused(c) }
 

@@ -179,14 +179,14 @@ func (e *evidence) why(f *report.Finding) {
 
 // proof writes the sessions that a finding rests on.
 func (e *evidence) proof(f *report.Finding) {
-	most := len(f.Proof)
+	shown := f.Proof
 	if !e.all {
-		most = min(most, fewSessions)
+		shown = f.Telling(fewSessions)
 	}
-	for i := range f.Proof[:most] {
-		e.item([]string{"Proof", ""}[min(i, 1)], e.session(&f.Proof[i], f))
+	for i := range shown {
+		e.item([]string{"Proof", ""}[min(i, 1)], e.session(&shown[i], f))
 	}
-	if more := len(f.Proof) - most; more > 0 {
+	if more := len(f.Proof) - len(shown); more > 0 {
 		e.field("", e.lang.Sprintf("and %s (key e)",
 			e.lang.Plural(uint64(more), "more session", "more sessions")))
 	}
@@ -206,19 +206,8 @@ func (e *evidence) session(s *report.Session, f *report.Finding) string {
 	if len(s.MailFrom) > 0 {
 		t += ", " + p.Sprintf("mail from <%s>", strings.Join(s.MailFrom, ">, <"))
 	}
-	result := ""
-	switch {
-	case s.Messages > 0:
-		result = p.Plural(uint64(s.Messages), "message accepted", "messages accepted")
-	case s.Code >= 500:
-		result = p.Sprintf("refused with %d", s.Code) + ", " + quoted(s.Reply)
-	case s.Code > 0:
-		result = p.Sprintf("deferred with %d", s.Code) + ", " + quoted(s.Reply)
-	case s.TLS != "none" && s.TLS != "":
-		result = p.Text("encrypted")
-	}
-	if result != "" {
-		t = p.Sprintf("%s: %s", t, strings.TrimSuffix(result, ", "))
+	if result := report.NewWords(p, e.model.Live, nil).Result(s); result != "" {
+		t = p.Sprintf("%s: %s", t, result)
 	}
 	return t
 }
