@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"spamsensor/sensor/lang"
 	"spamsensor/sensor/lang/langtest"
@@ -441,6 +442,19 @@ func TestFrenchUsage(t *testing.T) {
 		}
 		text, _, _ := strings.Cut(help.String(), "Exemples\u00a0:")
 		_, options, _ := strings.Cut(help.String(), "Options\u00a0:")
+		fields := strings.Fields("spamsensor " + command)
+		if want := "aide de " + fields[len(fields)-1] + "\n"; !strings.Contains(help.String(), want) || strings.Contains(help.String(), "[flags]") {
+			t.Errorf("%v: no %q, or [flags] in the help:\n%s", args, want, help.String())
+		}
+		for _, set := range strings.SplitN(options, "Options communes", 2) { // their texts are below each other
+			columns := map[int]bool{}
+			for _, m := range regexp.MustCompile(`(?m)^ +-.*? {3,}`).FindAllString(set, -1) {
+				columns[utf8.RuneCountInString(m)] = true
+			}
+			if len(columns) != 1 {
+				t.Errorf("%v: the texts of options begin in the columns %v:\n%s", args, columns, set)
+			}
+		}
 		if m := english.FindString(text + options); m != "" {
 			t.Errorf("%v: %q in the help:\n%s", args, m, help.String())
 		}

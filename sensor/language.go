@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -50,18 +51,26 @@ func (o *options) knownLanguage() bool {
 func (a *app) help(root *cobra.Command) {
 	show := root.HelpFunc()
 	root.SetHelpFunc(func(c *cobra.Command, args []string) {
-		if p := a.printer(); p != nil {
-			translateUsage(p, root)
-			translate(p, root)
+		p := a.printer()
+		if p == nil {
+			show(c, args)
+			return
 		}
+		translateUsage(p, root)
+		translate(p, root)
+		var help strings.Builder
+		out := c.OutOrStdout()
+		c.SetOut(&help)
 		show(c, args)
+		io.WriteString(out, alignOptions(help.String()))
 	})
 }
 
 // usageWords are the words of cobra's template for the usage of a command.
 var usageWords = []string{"Usage:", "Aliases:", "Examples:", "Available Commands:",
 	"Additional Commands:", "Global Flags:", "Flags:", "Additional help topics:",
-	`Use "{{.CommandPath}} [command] --help" for more information about a command.`}
+	`Use "{{.CommandPath}} [command] --help" for more information about a command.`,
+	"[command]"}
 
 // translateUsage translates the template of the usage. Commands have that of the root.
 func translateUsage(p *lang.Printer, root *cobra.Command) {
@@ -70,6 +79,22 @@ func translateUsage(p *lang.Printer, root *cobra.Command) {
 		usage = strings.ReplaceAll(usage, word, p.Text(word))
 	}
 	root.SetUsageTemplate(usage)
+}
+
+// alignOptions aligns the texts of options in a help. pflag counts the bytes of their names, and
+// not their letters.
+func alignOptions(s string) string {
+	const gap = "   " // at least so much is between the name of an option and its text
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		names := strings.TrimLeft(l, " ")
+		if at := strings.Index(names, gap); at > 0 && names[0] == '-' {
+			at += len(l) - len(names)
+			missing := at - utf8.RuneCountInString(l[:at])
+			lines[i] = l[:at] + strings.Repeat(" ", missing) + l[at:]
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // noDefaults are the values of options that pflag shows no default for.
@@ -88,6 +113,12 @@ func translateOption(p *lang.Printer, f *pflag.Flag) {
 // translate translates the texts of a command, of its options, and of the commands below it.
 func translate(p *lang.Printer, c *cobra.Command) {
 	c.Short, c.Long = p.Text(c.Short), p.Sentence(c.Long)
+	if c.HasAvailableFlags() && !c.DisableFlagsInUseLine { // cobra would add it in English
+		c.Use, c.DisableFlagsInUseLine = c.Use+" "+p.Text("[flags]"), true
+	}
+	if f := c.Flags().Lookup("help"); f != nil { // the name of a command is no word
+		f.Usage = p.Sprintf("help for %s", c.Name())
+	}
 	for _, set := range []*pflag.FlagSet{c.Flags(), c.PersistentFlags()} {
 		set.VisitAll(func(f *pflag.Flag) { translateOption(p, f) })
 	}
