@@ -423,7 +423,7 @@ func TestFrenchUsage(t *testing.T) {
 		{"read --lang fr", "read quoi ? indiquez"},
 		{"--lang fr frob", `commande inconnue "frob"`},
 		{"read --lang fr --frob", "option inconnue : --frob"},
-		{"read --lang fr /nix", "impossible de lire /nix : il n'y a pas de tel fichier"},
+		{"read --lang fr /nix", "impossible de lire /nix : aucun fichier ou répertoire de ce nom"},
 		{"run -T --lang fr --set foo=3", `il n'y a pas de réglage "foo" ici`},
 		{"read --lang de testdata/bot.pcap", "--lang de: want en or fr"},
 	} {
