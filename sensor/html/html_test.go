@@ -182,6 +182,16 @@ func TestServerStates(t *testing.T) {
 	if list := New(nil).View(m, Options{}).ServerStates(); len(list) != 1 || list[0] != "Mail server 10.0.0.25: it sends as usual; it does not relay for strangers." {
 		t.Errorf("%q", list)
 	}
+	m.Declared = []report.Declared{{IP: m.Servers[0].IP, Role: "mailserver"}, {IP: address(900), Role: "mailserver"}, {IP: address(901), Role: "scanner"},
+		{IP: m.Hosts[0].IP, Role: "mailserver"}}
+	for hosts, want := range map[int]string{1: "Mail server 10.1.3.132: no mail session of it was seen.|Mail server 10.1.0.0: whether it sends as usual is not known yet.",
+		2: "Mail server 10.1.0.0: whether it sends as usual is not known yet."} { // with more hosts than the model has
+		m.HostCount = hosts
+		if list := New(nil).View(m, Options{}).ServerStates(); strings.Join(list[1:], "|") != want {
+			t.Errorf("%d hosts: %q", hosts, list)
+		}
+	}
+	m.Declared = nil
 	for i := range 5 {
 		s := m.Servers[0]
 		s.IP = address(i)
@@ -189,6 +199,16 @@ func TestServerStates(t *testing.T) {
 	}
 	if list := New(nil).View(m, Options{}).ServerStates(); len(list) != maxStates+1 || list[maxStates] != "and 3 more mail servers" {
 		t.Errorf("%q", list)
+	}
+}
+
+// TestFurtherRows: of many findings the table of the first can be seen at once, and that of the others is folded.
+func TestFurtherRows(t *testing.T) {
+	for findings, want := range map[int]int{1: 0, 30: 0, 31: 11, 500: 480, 900: 480} {
+		v := New(nil).View(model(findings, 0), Options{})
+		if n := len(v.FurtherRows()); n != want || len(v.FirstRows())+n != len(v.Rows) {
+			t.Errorf("of %d findings %d are folded, want %d", findings, n, want)
+		}
 	}
 }
 

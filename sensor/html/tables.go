@@ -1,6 +1,7 @@
 package html
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -21,22 +22,30 @@ func (v *View) OtherCount() int { return len(v.Others) + v.Beyond }
 // MoreServers are mail servers that are not shown.
 func (v *View) MoreServers() int { return len(v.Servers) - len(v.Watched) }
 
-// ServerStates are the verdicts about the declared mail servers that were seen, in a sentence each.
+// ServerStates are the verdicts about the declared mail servers, in a sentence each.
 func (v *View) ServerStates() (list []string) {
-	more := 0
+	more, seen := 0, map[netip.Addr]bool{}
+	say := func(ip netip.Addr, name, state string) {
+		if len(list) == maxStates {
+			more++
+			return
+		}
+		text := ip.String()
+		if name != "" {
+			text += " (" + name + ")"
+		}
+		list = append(list, v.lang.Sprintf("Mail server %s: %s", text, state))
+	}
 	for i := range v.Servers {
 		s := &v.Servers[i]
-		switch {
-		case !s.Declared:
-		case len(list) == maxStates:
-			more++
-		default:
-			name := s.IP.String()
-			if s.Name != "" {
-				name += " (" + s.Name + ")"
-			}
-			list = append(list, v.lang.Sprintf("Mail server %s: %s", name,
-				v.words.ServerState(s)))
+		if seen[s.IP] = true; s.Declared {
+			say(s.IP, s.Name, v.words.ServerState(s))
+		}
+	}
+	for _, d := range v.Declared {
+		if h := v.HostOf(d.IP); d.Role == "mailserver" && !seen[d.IP] && v.Only == nil &&
+			(h != nil || v.HostCount == len(v.Hosts)) { // else nothing is known of it here
+			say(d.IP, "", v.words.ServerUnseen(h != nil && h.Counts.Sessions > 0))
 		}
 	}
 	if more > 0 {

@@ -19,6 +19,7 @@ const (
 	maxCards    = 10  // findings in full
 	maxInfos    = 3   // of these, for information
 	maxSummary  = 500 // rows of the table of findings
+	maxUnfolded = 20  // of these, that are not folded
 	maxRows     = 50  // rows of other tables
 	maxPictures = 5   // findings with pictures of their own
 	fewReasons  = 3   // reasons that are not folded
@@ -176,6 +177,17 @@ func (v *View) Shown(h *report.Host) *HostView { return &HostView{v.base, h} }
 
 // Machine is the host of the finding.
 func (c *Card) Machine() *HostView { return &HostView{c.base, &c.Host} }
+
+// FirstRows are the findings whose table is not folded.
+func (v *View) FirstRows() []*Card {
+	if len(v.Rows) > maxUnfolded+maxUnfolded/2 {
+		return v.Rows[:maxUnfolded]
+	}
+	return v.Rows
+}
+
+// FurtherRows are the others that are shown.
+func (v *View) FurtherRows() []*Card { return v.Rows[len(v.FirstRows()):] }
 
 // MoreRows are findings that are only counted.
 func (v *View) MoreRows() int { return len(v.Findings) - len(v.Rows) + v.MoreFindings }

@@ -9,6 +9,15 @@ func (w Words) ServerState(s *Server) string {
 	return p.tr.Sprintf("%s; %s.", p.sending(s), p.relayState(&s.Relay))
 }
 
+// ServerUnseen is what is said of a declared mail server that is not in Model.Servers. sent says
+// that it had sessions: they are judged when the hour is over.
+func (w Words) ServerUnseen(sent bool) string {
+	if sent {
+		return w.p.tr.Text("whether it sends as usual is not known yet.")
+	}
+	return w.p.tr.Text("no mail session of it was seen.")
+}
+
 // sending says whether a mail server sends as usual; what is wrong comes first.
 func (p *printer) sending(s *Server) string {
 	t := p.tr
