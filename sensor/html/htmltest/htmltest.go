@@ -96,10 +96,10 @@ func (b *Tab) Loaded() []string {
 	return slices.Clone(b.loaded)
 }
 
-// Run runs an action in a tab, for 20 s at most.
+// Run runs an action in a tab, for a minute at most.
 func Run[T any](t testing.TB, b *Tab, a chromedp.Action[T]) T {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
 	defer cancel()
 	v, err := chromedp.Run(ctx, a)
 	if err != nil {
