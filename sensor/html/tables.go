@@ -132,6 +132,9 @@ func (c *Card) Shortened() bool {
 	})
 }
 
+// Glossary says what the words of the counts mean.
+func (v *View) Glossary() []string { return report.Glossary }
+
 // Size is the size of the input.
 func (v *View) Size() string { return v.words.Bytes(v.Input.Bytes) }
 

@@ -58,7 +58,8 @@ func parse(s string) (f format) {
 // isNumber reports whether a part writes a number.
 func (p *part) isNumber() bool { return strings.ContainsAny(p.verb[len(p.verb)-1:], "dfg") }
 
-// fill writes a format with arguments that are texts already. One that is missing is left out.
+// fill writes a format with arguments that are texts already. One that is missing is left out. What
+// %q has quoted loses its quotation marks where the format has French ones around it.
 func (f format) fill(args []string) string {
 	var b strings.Builder
 	for i := range f {
@@ -66,10 +67,24 @@ func (f format) fill(args []string) string {
 		case x.verb == "":
 			b.WriteString(x.literal)
 		case x.arg < len(args):
-			b.WriteString(args[x.arg])
+			b.WriteString(f.unquoted(i, args[x.arg]))
 		}
 	}
 	return b.String()
+}
+
+// The quotation marks of French, with their no-break spaces.
+const guillemet, guillemetEnd = "«\u00a0", "\u00a0»"
+
+// unquoted is the argument of a part without the marks of %q, if the literals around the part have
+// quotation marks. What is escaped stays so: it may come from the wire.
+func (f format) unquoted(i int, arg string) string {
+	if i > 0 && i+1 < len(f) && len(arg) > 1 && arg[0] == '"' && arg[len(arg)-1] == '"' &&
+		strings.HasSuffix(f[i-1].literal, guillemet) &&
+		strings.HasPrefix(f[i+1].literal, guillemetEnd) {
+		return arg[1 : len(arg)-1]
+	}
+	return arg
 }
 
 // pattern is the expression of the texts that a format writes.

@@ -1,6 +1,9 @@
 package lang
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestMatch(t *testing.T) {
 	for _, c := range []struct {
@@ -37,5 +40,23 @@ func TestFrench(t *testing.T) {
 		if c.got != c.want {
 			t.Errorf("%q, want %q", c.got, c.want)
 		}
+	}
+}
+
+// TestQuotationMarks: what %q has quoted is in French marks in a French sentence, escapes stay, and
+// a quoted value of a configuration stays as it is to be written.
+func TestQuotationMarks(t *testing.T) {
+	fr := New(French)
+	for english, want := range map[string]string{
+		`It introduced itself as "a\x1b\"b", which is a single word; a mail server gives its full name.`:     "«\u00a0a\\x1b\\\"b\u00a0»",
+		`It introduced itself with 9 different names, at least 8 of them within a day ("a", "b, \"c", ...).`: "(«\u00a0a\u00a0», «\u00a0b, \\\"c\u00a0», ...)",
+		`If 10.0.0.5 is a mail server of yours: smtp_servers: [{ip: "10.0.0.5", role: mailserver}]`:          `{ip: "10.0.0.5",`,
+	} {
+		if got := fr.Sentence(english); !strings.Contains(got, want) {
+			t.Errorf("%s:\n got %s\nwant %s", english, got, want)
+		}
+	}
+	if got, want := fr.Sprintf("%s: the finding %q goes on", "10.0.0.5", "spambot"), "«\u00a0spambot\u00a0»"; !strings.Contains(got, want) {
+		t.Errorf("%s, want %s", got, want)
 	}
 }

@@ -218,13 +218,22 @@ func (p *Printer) arguments(f format, args []string, depth int) []string {
 		switch {
 		case x.isNumber():
 			args[n] = p.number(args[n])
-		case !quoted:
+		case quoted:
+		case quotations.MatchString(args[n]):
+			args[n] = quotation.ReplaceAllString(args[n], guillemet+"$1"+guillemetEnd)
+		default:
 			args[n] = p.sentence(args[n], depth-1)
 		}
 		n++
 	}
 	return args
 }
+
+// quotations is a list of texts that %q has written, "..." may end it; quotation is one of them.
+var (
+	quotation  = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"`)
+	quotations = regexp.MustCompile(`^"(?:[^"\\]|\\.)*"(?:, (?:"(?:[^"\\]|\\.)*"|\.\.\.))*$`)
+)
 
 // separators are between the clauses of a sentence and the items of a list, the weakest last. In
 // French some have another form.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,6 +30,16 @@ func TestLiveWords(t *testing.T) {
 	for _, s := range append(m.Hints, m.Headline.Sentence) {
 		if strings.Contains(s, "--") || strings.Contains(s, "capture ") || fr.Sentence(s) == s {
 			t.Errorf("%q, in French %q", s, fr.Sentence(s))
+		}
+	}
+	m.Limits, m.Input.Loss = Limits{Gaps: 1, Midstream: 1}, 0.1
+	said := NewWords(nil, true, nil).Unjudged(m)
+	if text := strings.Join(said, " "); len(said) != 3 || strings.Contains(text, "the capture") {
+		t.Errorf("a running sensor says %q", said)
+	}
+	for _, s := range NewWords(fr, true, nil).Unjudged(m) {
+		if slices.Contains(said, s) {
+			t.Errorf("no French: %q", s)
 		}
 	}
 	if len(m.Hints) != 4 || len(build(false).Hints) != 4 {
