@@ -6,11 +6,11 @@
   let since = null, source = null;
 
   // An element is known by its id or its target within the nearest element with a name.
+  const kind = (e) => e.tagName + (e.getAttribute('href') || e.getAttribute('aria-labelledby') || '');
   const name = (e) => {
     const box = e.parentElement.closest('[data-key], [id]');
-    const kind = e.tagName + (e.getAttribute('href') || e.getAttribute('aria-labelledby') || '');
-    const same = $$(e.tagName, box).filter((x) => kind === x.tagName + (x.getAttribute('href') || x.getAttribute('aria-labelledby') || ''));
-    return [e.id || box.dataset.key || box.id, kind, same.indexOf(e)].join('|');
+    const same = $$(e.tagName, box).filter((x) => kind(x) === kind(e));
+    return [e.id || box.dataset.key || box.id, kind(e), same.indexOf(e)].join('|');
   };
   const selected = (part) => { const s = getSelection(); return !s.isCollapsed && part.contains(s.anchorNode); };
 
