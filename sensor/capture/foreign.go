@@ -159,7 +159,8 @@ func textFormat(head []byte) *foreignFormat {
 		return &foreignFormat{name: "JSON", text: true,
 			do: "events of spamsensor or of tshark hold no packets"}
 	case trimmed[0] == '<':
-		return &foreignFormat{name: "HTML or XML", text: true}
+		return &foreignFormat{name: "HTML or XML", text: true,
+			do: "a report of spamsensor is asked with -r, as in `spamsensor findings -r FILE`"}
 	}
 	return &foreignFormat{name: "text", text: true}
 }

@@ -64,7 +64,7 @@ func TestForeignFormats(t *testing.T) {
 		{"d.txt", "00000000: 4500 0028 0001 0000 4006  E..(....@.\n", []string{"hex dump", "text2pcap"}, true},
 		{"a.xml", "<?xml version=\"1.0\"?>\n<pdml version=\"0\">\n", []string{"XML print of tshark"}, true},
 		{"a.json", "{\"type\":\"finding\"}\n", []string{"JSON"}, false},
-		{"a.html", "<html>", []string{"HTML"}, false},
+		{"a.html", "<html>", []string{"HTML", "findings -r FILE"}, false},
 		{"README", "Dear reader, this is no capture", []string{"but text"}, false},
 		{"u.txt", "\xff\xfe1\x004\x00", []string{"UTF-16", "-w"}, false},
 		{"a.bin", "\x00\x01\x02\x03\x04\x05", []string{"gzip, bzip2, zstd or xz"}, false},
