@@ -217,6 +217,10 @@ func (c *Check) judge(m *report.Model, host *report.Host, known bool) {
 // hosts, the attempts of some are not counted by time.
 func (c *Check) attempts(host *report.Host) {
 	recent := c.LastAttempt != 0 && time.Duration(c.Now-c.LastAttempt) < 24*time.Hour
+	if c.LastDay == 0 && !recent && len(c.Findings) > 0 {
+		c.note("silent", "It made no attempt in the last 24 hours: a host that is off is quiet, "+
+			"too.")
+	}
 	if host == nil || c.LastDay == 0 && !recent {
 		return
 	}
@@ -242,7 +246,7 @@ func (c *Check) attempts(host *report.Host) {
 
 // verdicts are the states in words.
 var verdicts = map[State]string{
-	Clean:    "%s is clean: there was no sign of spam for %s.",
+	Clean:    "%s counts as clean: there was no sign of spam for %s.",
 	NotClean: "%s is NOT clean.",
 	Unknown:  "It cannot be told whether %s is clean.",
 }

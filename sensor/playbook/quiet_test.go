@@ -109,6 +109,10 @@ func TestVerify(t *testing.T) {
 		if want := at(c.clean * hour); c.clean != 0 && (x.CleanAt-want > report.Time(time.Minute) || want-x.CleanAt > report.Time(time.Minute)) {
 			t.Errorf("%s: clean at %v, want %v", c.name, x.CleanAt.In(time.UTC), want.In(time.UTC))
 		}
+		silent := slices.ContainsFunc(x.Notes, func(n Point) bool { return n.Code == "silent" })
+		if x.State == Clean && silent != (len(c.attempts) == 0 && len(x.Findings) > 0 && c.ago >= 24) {
+			t.Errorf("%s: notes %q", c.name, codes(x.Notes))
+		}
 		for _, p := range []*lang.Printer{nil, lang.New(lang.French)} {
 			var b bytes.Buffer
 			if err := x.Write(&b, Layout{Lang: p, Width: 80}); err != nil || !strings.Contains(b.String(), ip.String()) {

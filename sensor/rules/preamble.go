@@ -104,13 +104,12 @@ func (g *page) warnings(s *Set) {
 // cut lists the hosts that the rules would have cut: first those that may have a good reason.
 func (g *page) cut(s *Set) {
 	p := g.p
-	flagged := 0
+	var ranks [3][]Cut
 	for i := range s.Cut {
-		if s.Cut[i].Flagged {
-			flagged++
-		}
+		r := s.Cut[i].rank()
+		ranks[r] = append(ranks[r], s.Cut[i])
 	}
-	others := s.Cut[:len(s.Cut)-flagged]
+	others, past, flagged := ranks[0], ranks[1], ranks[2]
 	if len(s.Cut) == 0 {
 		g.item(p.Text("None: no other host tried port 25 of a server outside."))
 	}
@@ -120,9 +119,16 @@ func (g *page) cut(s *Set) {
 			p.Plural(uint64(len(others)), "host", "hosts")))
 		g.rows(others)
 	}
-	if flagged > 0 {
-		g.item(p.Sprintf("In quarantine (%s):", p.Plural(uint64(flagged), "host", "hosts")))
-		g.rows(s.Cut[len(others):])
+	if len(past) > 0 {
+		g.item(p.Sprintf("Not in quarantine any more (%s): they sent spam, and were quiet at the "+
+			"end for so long that another machine may have their address. Port 25 is closed to "+
+			"them, too; see that they are cleaned.",
+			p.Plural(uint64(len(past)), "host", "hosts")))
+		g.rows(past)
+	}
+	if len(flagged) > 0 {
+		g.item(p.Sprintf("In quarantine (%s):", p.Plural(uint64(len(flagged)), "host", "hosts")))
+		g.rows(flagged)
 	}
 	if s.Unlisted > 0 {
 		g.item(p.Sprintf("%s more are not in this list: the report names the worst only.",

@@ -41,7 +41,7 @@ type Set struct {
 	Quarantine []Flagged      `json:"quarantine"`
 	Ports      []uint16       `json:"quarantine_ports"`
 	// Cut are the hosts that tried port 25 of servers outside in the period, and that the rules
-	// cut. Those that are not flagged come first.
+	// cut: those that were never flagged first, those in quarantine last.
 	Cut []Cut `json:"would_have_been_cut"`
 	// Unlisted are hosts that the report only counts: some of them may belong to Cut.
 	Unlisted int `json:"hosts_not_listed,omitempty"`
@@ -90,10 +90,23 @@ type Cut struct {
 	Messages uint32     `json:"messages"`
 	Role     string     `json:"role"`
 	// Title is that of its finding, empty if there is none. Flagged says that it is in quarantine,
-	// too. Why is the reason of the exception that the configuration makes for it.
+	// too; Past says that it sent spam and is not, because it was quiet for so long. Why is the
+	// reason of the exception that the configuration makes for it.
 	Title   string `json:"title,omitempty"`
 	Flagged bool   `json:"flagged"`
+	Past    bool   `json:"flagged_before,omitempty"`
 	Why     string `json:"ignored_why,omitempty"`
+}
+
+// rank orders the hosts of the list.
+func (c *Cut) rank() int {
+	switch {
+	case c.Flagged:
+		return 2
+	case c.Past:
+		return 1
+	}
+	return 0
 }
 
 // New makes the rules of a report.
@@ -132,16 +145,18 @@ func (s *Set) routed(a netip.Addr) (netip.Addr, bool) {
 // flags reports whether a finding puts its host into quarantine: the host sends spam now. Findings
 // about mail servers do not: their servers keep running.
 func flags(f *report.Finding) bool {
-	level, _ := verdict.ParseLevel(f.Level)
-	if level < verdict.Likely || f.Over {
-		return false
-	}
 	switch f.CloseReason { // the others say that it ended, or has another address
 	case "", "end_of_input", "shutdown":
-	default:
-		return false
+		return spams(f) && !f.Over
 	}
-	return f.Class == verdict.Spambot || f.Class == verdict.Scanner || f.Class == verdict.NotSMTP
+	return false
+}
+
+// spams reports whether a finding says that its host sends spam, or did.
+func spams(f *report.Finding) bool {
+	level, _ := verdict.ParseLevel(f.Level)
+	return level >= verdict.Likely &&
+		(f.Class == verdict.Spambot || f.Class == verdict.Scanner || f.Class == verdict.NotSMTP)
 }
 
 func (s *Set) addQuarantine(m *report.Model) {
@@ -295,13 +310,16 @@ func (s *Set) addCut(m *report.Model) {
 		}
 	}
 	title := map[netip.Addr]string{} // of a machine, at each of its addresses
+	past := map[netip.Addr]bool{}
 	for i := range s.Quarantine {
 		title[s.Quarantine[i].IP] = s.Quarantine[i].Title
 	}
 	for i := range m.Findings {
-		if a := m.Findings[i].IP.Unmap().WithZone(""); title[a] == "" {
+		a := m.Findings[i].IP.Unmap().WithZone("")
+		if title[a] == "" {
 			title[a] = m.Findings[i].Title
 		}
+		past[a] = past[a] || m.Findings[i].Over && spams(&m.Findings[i])
 	}
 	at := map[netip.Addr]int{} // a host can be in several VLANs
 	for i := range m.Hosts {
@@ -319,12 +337,10 @@ func (s *Set) addCut(m *report.Model) {
 		at[a] = len(s.Cut)
 		s.Cut = append(s.Cut, Cut{IP: a, Name: h.Name, MAC: h.MAC, Attempts: h.On(25),
 			Sessions: h.Counts.Sessions, Messages: h.Counts.Messages, Role: h.Role,
-			Title: title[a], Flagged: s.flagged(a) >= 0, Why: ignored[h.IP]})
+			Title: title[a], Flagged: s.flagged(a) >= 0, Past: past[a], Why: ignored[h.IP]})
 	}
 	slices.SortStableFunc(s.Cut, func(a, b Cut) int {
-		if a.Flagged != b.Flagged {
-			return map[bool]int{false: -1, true: 1}[a.Flagged]
-		}
-		return cmp.Or(-cmp.Compare(a.Attempts, b.Attempts), a.IP.Compare(b.IP))
+		return cmp.Or(cmp.Compare(a.rank(), b.rank()), -cmp.Compare(a.Attempts, b.Attempts),
+			a.IP.Compare(b.IP))
 	})
 }

@@ -258,6 +258,23 @@ func TestStandings(t *testing.T) {
 	}
 }
 
+// TestPast checks that a host that sent spam and is not in quarantine is not listed among those that
+// were never flagged.
+func TestPast(t *testing.T) {
+	m := office()
+	m.Findings[0].Open, m.Findings[0].Over = false, true
+	for _, x := range New(m).Cut {
+		if flagged := x.IP == addr("10.0.0.66"); x.Past != flagged || x.Flagged {
+			t.Errorf("%v: flagged %v, before %v", x.IP, x.Flagged, x.Past)
+		}
+	}
+	text := write(t, m, "nftables", nil)
+	check, past, host := strings.Index(text, "CHECK (3 hosts)"), strings.Index(text, "Not in quarantine any more (1 host)"), strings.Index(text, "10.0.0.66 ")
+	if check < 0 || past < check || host < past {
+		t.Errorf("hosts at %d and %d, the bot at %d:\n%s", check, past, host, text)
+	}
+}
+
 // TestNAT checks that a flagged gateway is said to be one.
 func TestNAT(t *testing.T) {
 	m := office()
