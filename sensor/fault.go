@@ -25,37 +25,41 @@ type fault struct {
 }
 
 // Error implements error: "FILE:LINE:COLUMN: TEXT", and the excerpt below it.
-func (f *fault) Error() string {
+func (f *fault) Error() string { return f.in(nil) }
+
+// in is Error in a language. The place, the name of the setting and the excerpt stay as they are.
+func (f *fault) in(p *lang.Printer) string {
+	text := sentence(p, f.Text)
 	switch {
 	case f.Line > 0:
-		return strings.TrimRight(fmt.Sprintf("%s:%d:%d: %s\n%s", f.File, f.Line, f.Column, f.Text,
+		return strings.TrimRight(fmt.Sprintf("%s:%d:%d: %s\n%s", f.File, f.Line, f.Column, text,
 			f.excerpt), "\n")
 	case f.File != "" || f.Key != "":
-		return fmt.Sprintf("%s: %s", cmp.Or(f.File, f.Key), f.Text)
+		return p.Sprintf("%s: %s", cmp.Or(f.File, f.Key), text)
 	}
-	return f.Text
+	return text
 }
 
 // settingName is the name of a setting before what is wrong with it.
 var settingName = regexp.MustCompile(`^[a-z0-9_.\[\]]+: `)
 
-// in is the fault in a language. Its place, the name of the setting and the excerpt stay as they
-// are.
-func (f *fault) in(p *lang.Printer) *fault {
-	x := *f
-	name := settingName.FindString(f.Text)
-	x.Text = name + p.Sentence(f.Text[len(name):])
-	return &x
+// sentence translates a sentence that the name of a setting may stand before.
+func sentence(p *lang.Printer, s string) string {
+	name := settingName.FindString(s)
+	if text := p.Sentence(s[len(name):]); text != s[len(name):] {
+		return name + text
+	}
+	return p.Sentence(s)
 }
 
 // errorText is an error in a language. Of several ones each is translated by itself.
 func errorText(p *lang.Printer, err error) string {
 	if f, ok := err.(*fault); ok {
-		return f.in(p).Error()
+		return f.in(p)
 	}
 	several, ok := err.(interface{ Unwrap() []error })
 	if !ok || errors.Join(several.Unwrap()...).Error() != err.Error() { // it has a text of its own
-		return p.Sentence(err.Error())
+		return sentence(p, err.Error())
 	}
 	var texts []string
 	for _, e := range several.Unwrap() {

@@ -420,7 +420,15 @@ func TestFrenchREADME(t *testing.T) {
 // LC_ALL before that of LANG.
 func TestFrenchUsage(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"read --lang fr", "read quoi ? indiquez"},
+		{"read --lang fr", "que faut-il lire ? indiquez"},
+		{"read --lang fr -x", "option courte inconnue : 'x' dans -x"},
+		{"check --lang fr --print --schema", "une seule des options [print schema] est possible ; [print schema] ont été données ensemble"},
+		{"read --lang fr --workers x", `valeur "x" non valable pour l'option "--workers" : "x" n'est pas un nombre entier`},
+		{"interfaces --lang fr --for 5", `pour l'option "--for" : il manque une unité à la durée "5"`},
+		{"doctor -r x --lang fr -o csv", "-o csv : valeurs possibles : human ou json"},
+		{"serve --lang fr --listen 0.0.0.0:9725", "serve.web_config: d'autres machines peuvent se connecter à serve.listen"},
+		{"run --lang fr -i - --set capture.fanout=2", "capture.fanout : un flux ne peut pas être partagé entre 2 sockets"},
+		{"read --lang fr --home zz x", `--home : "zz" n'est pas un réseau`},
 		{"--lang fr frob", `commande inconnue "frob"`},
 		{"read --lang fr --frob", "option inconnue : --frob"},
 		{"read --lang fr /nix", "impossible de lire /nix : aucun fichier ou répertoire de ce nom"},
@@ -434,7 +442,8 @@ func TestFrenchUsage(t *testing.T) {
 			t.Errorf("%s: %d %s", c.args, code, said)
 		}
 	}
-	for _, command := range commandNames() {
+	completion := []string{"completion", "completion bash", "completion zsh", "completion fish", "completion powershell"}
+	for _, command := range append(commandNames(), completion...) {
 		var help strings.Builder
 		args := append(strings.Fields(command), "--help", "--lang", "fr")
 		if code := run(t.Context(), args, nil, &help, io.Discard); code != exitOK {
