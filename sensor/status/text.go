@@ -78,7 +78,7 @@ func (t *Text) PrintStatus(s *Status) {
 	t.labelled("Version", version)
 	for i := range s.Interfaces {
 		in := &s.Interfaces[i]
-		line := p.Sprintf("%s: %d frames, %d dropped", in.Name, in.Frames,
+		line := p.Sprintf("%s: %d frames, %d dropped", p.Text(in.Name), in.Frames,
 			in.KernelDrops+in.InterfaceDrops)
 		if in.Method != "" {
 			line += ", " + in.Method
