@@ -16,9 +16,13 @@ func observeHostLookups(p *Profile, c *Config, o *Observation) {
 	}
 }
 
-// textHostLookups has the number of domains, r.Value, and a lookup that led to an attempt.
+// textHostLookups has the number of domains, r.Value, and a lookup that led to an attempt, unless
+// another reason has the same one.
 func textHostLookups(p *Profile, _ *Counters, r *verdict.Reason) string {
+	example := ""
+	if !p.has(MXLookups) {
+		example = lookupExample(p.lookups)
+	}
 	return fmt.Sprintf("It looked up mail servers by name (mail., smtp., mx. ...) in %s domains "+
-		"within %s.%s", bounded(r.Value, lookups.MaxDomains), namesSpan(r),
-		lookupExample(p.lookups))
+		"within %s.%s", bounded(r.Value, lookups.MaxDomains), namesSpan(r), example)
 }

@@ -190,11 +190,11 @@ func (r *Report) publicAddress(others []string) (more []string) {
 	for _, l := range s.Blocklists {
 		names = append(names, l.Name)
 	}
-	noun := "blocklist"
+	format := "Receiving servers named the blocklist %s."
 	if len(names) > 1 {
-		noun = "blocklists"
+		format = "Receiving servers named the blocklists %s."
 	}
-	return append(more, fmt.Sprintf("Receiving servers named the %s %s.", noun, list(names)))
+	return append(more, fmt.Sprintf(format, list(names)))
 }
 
 func hosts(n int, one, many string) string {

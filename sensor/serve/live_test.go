@@ -99,7 +99,7 @@ func TestLive(t *testing.T) {
 		}
 	}
 	t.Logf("told within %v", time.Since(began).Round(time.Millisecond))
-	if !strings.Contains(got["verdict"], "1 machine envoie du spam") || !strings.Contains(got["cases"], `href="/finding/run%2F10.1.0.0?lang=fr"`) {
+	if !strings.Contains(got["verdict"], "1 machine envoie du\u00a0spam") || !strings.Contains(got["cases"], `href="/finding/run%2F10.1.0.0?lang=fr"`) {
 		t.Errorf("%.3000s", got)
 	}
 	stop()

@@ -31,7 +31,7 @@ func TestEndpoints(t *testing.T) {
 	}{
 		{"/", 200, "<bdi>mirror-1</bdi>"}, {"/", 200, "1 host sends spam: 10.1.0.0"},
 		{"/", 200, "&lt;b&gt;&amp;. More buffer"}, {"/style.css", 200, "font"}, {"/app.js", 200, "'use strict'"},
-		{"/icon.svg", 200, "<svg"}, {"/?lang=fr", 200, "1 machine envoie du spam"},
+		{"/icon.svg", 200, "<svg"}, {"/?lang=fr", 200, "1 machine envoie du\u00a0spam"},
 		{"/finding/run/10.1.0.0", 200, "zen.spamhaus.org"}, {"/finding/none", 404, "There is no finding with this id"},
 		{"/metrics", 200, "\nspamsensor_up_sensor 1\n"},
 		{"/metrics", 200, `spamsensor_capture_packets_total{interface="eth1"} 12`},
