@@ -290,3 +290,15 @@ func TestFast(t *testing.T) {
 		t.Errorf("%v, want at most 50 ms", best)
 	}
 }
+
+// TestResultOfSession: a session of which a message was accepted and a recipient refused says both.
+func TestResultOfSession(t *testing.T) {
+	m := model(1, 0)
+	m.Findings[0].Proof[0].Code, m.Findings[0].Proof[0].Reply = 550, "no such user"
+	for tag, want := range map[string]string{lang.English: "1 message accepted; refused with 550: <q><bdi>no such user</bdi></q>",
+		lang.French: "1 message accepté\u00a0; refusé avec 550\u00a0: <q><bdi>no such user</bdi></q>"} {
+		if page := write(t, tag, m); !strings.Contains(page, want) {
+			t.Errorf("%s: the page lacks %q", tag, want)
+		}
+	}
+}
