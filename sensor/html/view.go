@@ -36,7 +36,7 @@ type base struct {
 	inputs bool
 }
 
-// SeveralInputs reports whether there are several files, or a sensor runs.
+// SeveralInputs reports whether it is said where a host was seen.
 func (b *base) SeveralInputs() bool { return b.inputs }
 
 // View is a model as the sections show it.
@@ -86,7 +86,7 @@ type ServerView struct {
 // View prepares a model for the sections.
 func (r *Renderer) View(m *report.Model, o Options) *View {
 	b := base{lang: r.lang, zone: time.UTC, links: o.Links, query: o.Query,
-		inputs: m.Live || len(m.Input.Names) > 1}
+		inputs: m.SeveralInputs()}
 	if o.Zone != nil {
 		b.zone = o.Zone
 	}

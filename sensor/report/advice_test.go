@@ -83,6 +83,15 @@ func TestOrder(t *testing.T) {
 	if _, flat := textOf(m, Options{}); !strings.Contains(flat, "critical MAC 02:00:00:00:00:01, a.pcap Attempts ") {
 		t.Errorf("which file a host was seen in is not said: %s", flat)
 	}
+	m = threeBots() // a sensor has no names of files
+	m.Input.Names, m.Findings[1].Input = nil, "eth2"
+	if !m.SeveralInputs() {
+		t.Error("hosts were seen on two interfaces")
+	}
+	m.Findings[1].Input, m.Hosts = "a.pcap", []Host{{Input: "a.pcap"}, {Input: "eth2"}}
+	if !m.SeveralInputs() || (&Model{}).SeveralInputs() {
+		t.Error("hosts without a finding do not count, or none are several")
+	}
 }
 
 // TestStillActive: the table says of each host whether it goes on, at 80 columns, too.

@@ -59,6 +59,28 @@ type Model struct {
 // MaxHosts bounds the hosts of a Model.
 const MaxHosts = 5000
 
+// SeveralInputs reports whether there are several files, or hosts were seen on several interfaces:
+// then it is worth saying where a host was seen.
+func (m *Model) SeveralInputs() bool {
+	if len(m.Input.Names) > 1 {
+		return true
+	}
+	first := ""
+	for i := range m.Hosts {
+		first = cmp.Or(first, m.Hosts[i].Input)
+		if m.Hosts[i].Input != first {
+			return true
+		}
+	}
+	for i := range m.Findings {
+		first = cmp.Or(first, m.Findings[i].Input)
+		if m.Findings[i].Input != first {
+			return true
+		}
+	}
+	return false
+}
+
 // Time is a time in nanoseconds since 1970; zero is none. In JSON it is RFC 3339 in UTC.
 type Time int64
 

@@ -29,7 +29,7 @@ type Options struct {
 // Text writes a report for a terminal.
 func (m *Model) Text(out io.Writer, o Options) {
 	p := &printer{out: out, color: o.Color, width: defaultWidth, all: o.All, zone: time.UTC,
-		tr: o.Lang, live: m.Live, inputs: len(m.Input.Names) > 1}
+		tr: o.Lang, live: m.Live, inputs: m.SeveralInputs()}
 	if o.Width > 0 {
 		p.width = min(max(o.Width, minWidth), maxWidth)
 	}

@@ -260,10 +260,12 @@ func (e *evidence) machine(h *report.Host, own bool) {
 	if len(h.VLAN) > 0 {
 		list = append(list, "VLAN "+vlans(h.VLAN))
 	}
-	if h.Input != "" {
+	if h.Input != "" && e.model.SeveralInputs() {
 		list = append(list, h.Input)
 	}
-	e.field("Machine", strings.Join(list, ", "))
+	if len(list) > 0 {
+		e.field("Machine", strings.Join(list, ", "))
+	}
 }
 
 // host writes the counts of a host, and its servers.

@@ -324,7 +324,7 @@ func TestHostile(t *testing.T) {
 		a := answerOf(1, 1)
 		f := &a.model.Findings[0]
 		f.Proof[0].Helo, f.Reasons[0].Text, f.Input = text, text, text
-		a.model.Hosts[0].Input = text
+		a.model.Hosts[0].Input = "eth1"
 		s := show(t, a, 100, 40, Options{Color: true})
 		want := strings.NewReplacer("\u202e", "").Replace(text)
 		if got := strings.Count(s.text(), want); got < 3 {
