@@ -46,7 +46,7 @@ func linear(p *lang.Printer, most float64, topY, bottom int) (list []tick, top f
 }
 
 // timeSteps are the distances of ticks in seconds, each with the denser one.
-var timeSteps = []struct{ step, dense int }{{1, 1}, {2, 1}, {5, 1}, {10, 5}, {30, 15}, {60, 30},
+var timeSteps = []struct{ step, dense int }{{1, 1}, {2, 1}, {5, 5}, {10, 5}, {30, 15}, {60, 30},
 	{120, 60}, {300, 300}, {600, 300}, {900, 300}, {1800, 600}, {3600, 1800}, {7200, 3600},
 	{10800, 3600},
 	{21600, 7200}, {43200, 21600}, {86400, 43200}, {2 * 86400, 86400}, {4 * 86400, 2 * 86400},
@@ -65,7 +65,7 @@ func timeline(p *lang.Printer, zone *time.Location, from, to time.Time) (list []
 			break
 		}
 	}
-	for seconds/float64(choice.step) > 2*maxTicks { // years
+	for seconds/float64(choice.step) > maxTicks { // years
 		choice.step, choice.dense = 2*choice.step, choice.step
 	}
 	from, to = from.In(zone), to.In(zone)

@@ -377,3 +377,20 @@ func TestLifeEnds(t *testing.T) {
 		}
 	}
 }
+
+// TestTicksFit checks that the labels of an axis of time have room beside each other: those at every width on a telephone, and all of them where
+// the dense ones are shown.
+func TestTicksFit(t *testing.T) {
+	for span := time.Second; span < 1000*24*time.Hour; span += span/20 + time.Second/3 {
+		var few, all float64
+		for _, x := range timeline(nil, time.UTC, start, start.Add(span)) {
+			width := float64(len(x.Label))*6.5 + 6
+			if all += width; !x.Dense {
+				few += width
+			}
+		}
+		if few > narrow+60 || all > 640 || all == 0 {
+			t.Errorf("%v: the labels are %g wide on a telephone, and %g", span, few, all)
+		}
+	}
+}
