@@ -14,7 +14,7 @@ import (
 // Bounds of the file of names: its bytes, its hosts, and the bytes of a name.
 const (
 	maxNamesFile = 16 << 20
-	maxNamed     = 200_000
+	maxNamed     = 20_000
 	maxName      = 64
 )
 

@@ -207,7 +207,7 @@ func (r *Report) Finding(f *finding.Finding) {
 	i, known := r.byID[f.ID]
 	if known {
 		r.findings[i] = f
-		r.tell(f)
+		r.addStep(f)
 		return
 	}
 	if r.live && len(r.findings) >= maxInfos {
@@ -229,7 +229,7 @@ func (r *Report) Finding(f *finding.Finding) {
 	r.byID[f.ID] = len(r.findings)
 	r.named[f.Source.Addr] = true
 	r.findings = append(r.findings, f)
-	r.tell(f)
+	r.addStep(f)
 }
 
 // forget removes half of the findings that are closed, those that were closed first, and the
@@ -259,11 +259,11 @@ func (r *Report) forget() {
 	maps.DeleteFunc(r.sessions, func(a netip.Addr, _ proofs) bool { return !r.named[a] })
 }
 
-// OpenHosts are the hosts with an open finding, those of the worst findings, at most most.
-func (r *Report) OpenHosts(most int) map[netip.Addr]bool {
+// OpenHosts are the hosts with an open finding: at most limit, those of the worst findings.
+func (r *Report) OpenHosts(limit int) map[netip.Addr]bool {
 	open := map[netip.Addr]bool{}
 	for _, f := range r.sorted() {
-		if len(open) < most && f.Action != finding.Closed && f.Class < verdict.OpenRelay {
+		if len(open) < limit && f.Action != finding.Closed && f.Class < verdict.OpenRelay {
 			open[f.Source.Addr] = true
 		}
 	}
@@ -290,8 +290,8 @@ func (r *Report) Renew(list []finding.SourceRecord, total int, explained []*find
 // maxSteps bounds the story of a finding: its beginning, and its latest steps.
 const maxSteps = 24
 
-// tell adds a step to the story of a finding.
-func (r *Report) tell(f *finding.Finding) {
+// addStep adds a step to the story of a finding.
+func (r *Report) addStep(f *finding.Finding) {
 	steps := append(r.stories[f.ID], Step{Time(f.Time), f.Action, f.Level.String(),
 		f.Source.Counters.Attempts})
 	if len(steps) > maxSteps {

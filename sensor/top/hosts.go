@@ -55,7 +55,7 @@ func rowsOf(m *report.Model, p *lang.Printer) []*row {
 		rows = append(rows, &row{Host: &f.Host, name: f.Called(), findings: findings[f.IP]})
 	}
 	slices.SortStableFunc(rows, func(a, b *row) int {
-		return cmp.Or(cmp.Compare(order[a.IP], order[b.IP]))
+		return cmp.Compare(order[a.IP], order[b.IP])
 	})
 	for i, r := range rows {
 		r.rank = i + 1
@@ -119,6 +119,7 @@ type column struct {
 	compare func(a, b *row) int
 	// drop is the order in which columns are left out where the table is too wide; zero is never.
 	drop  int
+	level bool // it is coloured by the level
 	down  bool // the largest comes first
 	width int  // of what is in it
 }
@@ -154,7 +155,7 @@ func newHosts(o *Options) *hosts {
 			compare: func(a, b *row) int { return cmp.Compare(a.rank, b.rank) }},
 		{name: p.Text("Host"), text: func(r *row) string { return r.name },
 			compare: func(a, b *row) int { return a.IP.Compare(b.IP) }},
-		{name: p.Text("Level"), text: h.level, drop: 6},
+		{name: p.Text("Level"), text: h.level, drop: 6, level: true},
 		number("Attempts", 0, func(r *row) uint64 { return uint64(r.Counts.Attempts) }),
 		number("Networks", 1, func(r *row) uint64 { return uint64(r.Counts.DestNets) }),
 		number("Sessions", 2, func(r *row) uint64 { return uint64(r.Counts.Sessions) }),
@@ -315,7 +316,7 @@ func (h *hosts) GetCell(i, j int) *tview.TableCell {
 	}
 	r := h.shown[i-1]
 	cell.Text = inert.Replace(c.text(r))
-	if c.drop == 6 || j == len(h.visible)-1 {
+	if c.level || j == len(h.visible)-1 {
 		switch r.Level {
 		case verdict.Confirmed.String():
 			cell.Color, cell.Attributes = h.palette.text(tcell.ColorMaroon), tcell.AttrBold

@@ -245,7 +245,7 @@ func (v *view) command(r rune) bool {
 		v.arrange()
 	case 'g':
 		v.first()
-	case 'l':
+	case 'l': // to the right in vi: the table must not move
 	default:
 		keys := v.hosts.keys()
 		if r < '1' || int(r-'1') >= len(keys) {
