@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"os"
 	"strings"
@@ -34,13 +33,10 @@ func (r *resolver) names(c *config, f *fileConfig) {
 		}
 	}
 	c.namesFile = f.Names
-	if f.Names == "" {
+	if f.Names == "" || r.asks { // who asks a sensor gets them from it
 		return
 	}
 	file, err := os.Open(f.Names)
-	if r.asks && errors.Is(err, fs.ErrPermission) {
-		return // who asks a sensor does not need them
-	}
 	if err != nil {
 		r.reject("names", "the file of names cannot be read: %v", err)
 		return
