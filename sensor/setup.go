@@ -119,7 +119,10 @@ func (a *app) examineMirror(ctx context.Context, cfg *config, name string,
 			a.say("Mirror     %s: %s\n           %s\n", l.Level, l.What, l.Do)
 		}
 	}
-	a.say("Mirror     %s: %s\n", r.Verdict, r.Summary)
+	if p := a.printer(); !a.opt.quiet {
+		fmt.Fprint(a.stderr, p.Sprintf("Mirror     %s: %s\n", p.Text(string(r.Verdict)),
+			r.SummaryIn(p)))
+	}
 	if r.Verdict == doctor.VerdictBlind {
 		return exit(exitBlind, fmt.Errorf("setup has written nothing: on %s the sensor would be "+
 			"blind (spamsensor doctor -i %s says how to mend that)", printable(name),

@@ -156,11 +156,11 @@ func (r *Report) finish() {
 	default:
 		r.Verdict = VerdictGood
 	}
-	r.Summary = r.summary(nil)
+	r.Summary = r.SummaryIn(nil)
 }
 
-// summary is the verdict in a sentence.
-func (r *Report) summary(p *lang.Printer) string {
+// SummaryIn is the verdict in a sentence of a language.
+func (r *Report) SummaryIn(p *lang.Printer) string {
 	switch r.Verdict {
 	case VerdictBlind:
 		return p.Sprintf("The sensor cannot work here: %s", lower(p.Sentence(r.Lines[0].What)))

@@ -62,7 +62,7 @@ func (r *Report) Text(w io.Writer, o TextOptions) error {
 		worst = r.Lines[0].Level
 	}
 	p.line(p.tr.Sprintf("%s: ", p.paint(worst, p.tr.Text(string(r.Verdict)))),
-		strings.Repeat(" ", 2), r.summary(p.tr))
+		strings.Repeat(" ", 2), r.SummaryIn(p.tr))
 	_, err := io.WriteString(w, p.b.String())
 	return err
 }

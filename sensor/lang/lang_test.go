@@ -34,6 +34,11 @@ func TestFrench(t *testing.T) {
 			"or your public address comes onto blocklists. And more."),
 			"Bloquez le port 25 sortant pour tous, sauf pour vos serveurs de messagerie. Votre pare-feu empêche son courrier de sortir\u00a0: " +
 				"laissez-le ainsi, sinon votre adresse publique finira sur des listes noires. And more."},
+		{p.Sentence("a.pcap: 2 of its frames were left out: their times lie before 1970-01-01 or after 2262-04-10"),
+			"a.pcap\u00a0: 2 de ses trames ont été laissées de côté\u00a0: leurs heures sont avant 1970-01-01 ou après 2262-04-10"},
+		{p.Sentence("a.pcap: frames of link type 147, USER0, cannot be decoded; capture on an interface that has Ethernet, Wi-Fi, PPP or IP"),
+			"a.pcap\u00a0: les trames du type de lien 147, USER0, ne peuvent pas être décodées\u00a0; capturez sur une interface qui a de l'Ethernet, " +
+				"du Wi-Fi, du PPP ou de l'IP"},
 		{New(English).Plural(12345, "attempt", "attempts"), "12,345 attempts"},
 		{New(English).Sentence("x"), "x"},
 	} {

@@ -251,6 +251,9 @@ func (p *Printer) clauses(s string, depth int) string {
 			return text
 		}
 	}
+	if text, ok := p.behindName(s, depth); ok {
+		return text
+	}
 	for _, x := range separators {
 		parts := strings.Split(s, x.english)
 		known := false
@@ -268,6 +271,23 @@ func (p *Printer) clauses(s string, depth int) string {
 		return p.parenthesis(s, i, depth)
 	}
 	return s
+}
+
+// surely is how many letters a format has at least that is known without looking at the rest.
+const surely = 20
+
+// behindName translates a sentence behind the name of a file or a setting, which has clauses of its
+// own: it must not be divided at them.
+func (p *Printer) behindName(s string, depth int) (string, bool) {
+	name, rest, ok := strings.Cut(s, ": ")
+	if !ok || strings.Contains(name, " ") {
+		return "", false
+	}
+	_, known := p.whole(rest)
+	if c, _, _ := p.formats.find(rest); !known && (c == nil || c.literals < surely) {
+		return "", false
+	}
+	return p.sentence(name, depth-1) + "\u00a0: " + p.sentence(rest, depth-1), true
 }
 
 // divided reports whether a text has clauses or items.
