@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -14,8 +15,9 @@ import (
 // detail; what differs from one to the other is told for each.
 type advice struct {
 	text    string
-	numbers []int // of the findings, from 1
-	items   []string
+	numbers []int    // of the findings, from 1
+	hosts   []string // of the first ones, with their link-layer addresses
+	own     []string // what is for each of these alone
 }
 
 // anyHost stands for the hosts in an advice for several.
@@ -60,15 +62,12 @@ func (p *printer) together(found []Finding, most int) (byFinding []*advice, list
 		}
 		a.numbers = append(a.numbers, i+1)
 		byFinding[i] = a
-		if len(a.items) < most && (own != "" || f.addressed() != f.IP.String()) {
-			item := f.Called()
+		if len(a.hosts) < most && (own != "" || f.addressed() != f.IP.String()) {
+			host := f.Called()
 			if f.addressed() != f.IP.String() {
-				item += fmt.Sprintf(" (MAC %s)", f.MAC)
+				host += fmt.Sprintf(" (MAC %s)", f.MAC)
 			}
-			if own != "" {
-				item = p.tr.Sprintf("%s: %s", item, small(p.tr.Sentence(own)))
-			}
-			a.items = append(a.items, item)
+			a.hosts, a.own = append(a.hosts, host), append(a.own, own)
 		}
 	}
 	shared := list[:0]
@@ -95,8 +94,21 @@ func small(s string) string {
 func (a *advice) write(p *printer) {
 	p.section(p.tr.Sprintf("Do (for %s)", p.numbers(a.numbers)))
 	p.text(p.tr.Sentence(a.text))
-	for _, s := range a.items {
-		p.item(s)
+	for i, own := range a.own {
+		if slices.Index(a.own, own) < i {
+			continue // it was told with an earlier one
+		}
+		var hosts []string
+		for j := range a.hosts {
+			if a.own[j] == own {
+				hosts = append(hosts, a.hosts[j])
+			}
+		}
+		item := strings.Join(hosts, ", ")
+		if own != "" {
+			item = p.tr.Sprintf("%s: %s", item, small(p.tr.Sentence(own)))
+		}
+		p.item(item)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,23 @@ func TestSharedAdvice(t *testing.T) {
 	}
 	if _, flat := textOf(threeBots(), Options{All: true}); strings.Contains(flat, "Do (for") || strings.Count(flat, "Take it off") != 2 {
 		t.Errorf("with all findings in full: %s", flat)
+	}
+}
+
+// TestSameRemoval: hosts that are on the same lists are told together.
+func TestSameRemoval(t *testing.T) {
+	m := threeBots()
+	m.Findings[2].Advice = strings.Replace(m.Findings[0].Advice, m.Findings[0].addressed(), m.Findings[2].addressed(), 1)
+	_, flat := textOf(m, Options{})
+	for _, want := range []string{"Do (for 1, 2 and 3)", "- 10.0.0.1 (MAC 02:00:00:00:00:01), 10.0.0.3 (MAC 02:00:00:00:00:03): when the cause",
+		"bl.example. - 10.0.0.2 (MAC 02:00:00:00:00:02) 1. 10.0.0.1"} {
+		if !strings.Contains(flat, want) {
+			t.Errorf("the report lacks %q:\n%s", want, flat)
+		}
+	}
+	lists, _ := listing([]Reason{{Code: "blocklisted", Text: `9 receiving servers refused it and named the blocklists b.example, a.example: "no".`}})
+	if !slices.IsSorted(lists) || len(lists) != 2 {
+		t.Errorf("lists %q", lists)
 	}
 }
 

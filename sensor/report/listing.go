@@ -18,6 +18,7 @@ func listing(reasons []Reason) (lists []string, address string) {
 		names, text, known := strings.Cut(strings.TrimPrefix(text, "s"), ": \"")
 		if known {
 			lists = strings.Split(strings.TrimSpace(names), ", ")
+			slices.Sort(lists) // hosts with the same lists have the same advice
 		}
 		if a := quotedAddress(text); a != "" {
 			address = a
