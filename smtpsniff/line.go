@@ -57,6 +57,12 @@ func (n *lineReader) append(l *Listener, b []byte) {
 
 // lose drops the beginning of a line because bytes are missing.
 func (n *lineReader) lose(l *Listener) {
+	n.drop(l)
+	n.lost = true
+}
+
+// drop drops the beginning of a line that is none.
+func (n *lineReader) drop(l *Listener) {
 	l.giveBack(&n.buf)
-	n.long, n.lost = false, true
+	n.long = false
 }

@@ -42,9 +42,10 @@ func (l *Listener) parseServer(s *Session, b []byte) {
 		l.parseServer(s, first)
 	}
 	for len(b) > 0 { // each round takes a line
-		if s.client.mode >= inHello && r.line.buf == nil {
+		if s.client.mode >= inHello && (r.line.buf == nil || r.tls.lost) {
 			b = r.tls.skip(b)
 			if r.tls.seen {
+				r.line.drop(l)
 				l.confirmTLS(s)
 			}
 			if len(b) == 0 {

@@ -1,6 +1,10 @@
 package smtpsniff
 
-import "spamsensor/smtpsniff/tlshello"
+import (
+	"bytes"
+
+	"spamsensor/smtpsniff/tlshello"
+)
 
 // startsTLS reports whether b begins like TLS: with a handshake record, or the hello of SSL 2. In
 // the middle of a connection any record will do. sure is false while b is too short to decide.
@@ -148,7 +152,8 @@ type recordSkipper struct {
 	seen bool   // there was a record
 }
 
-// skip returns the part of b that is no TLS record but can be a reply.
+// skip returns the part of b that is no TLS record but can be a reply. Where the place of the next
+// record is not known, it must be called for each line, and for each part of one.
 func (t *recordSkipper) skip(b []byte) []byte {
 	for len(b) > 0 && !t.lost { // each round takes a byte of b, or all that is left of a record
 		if t.left > 0 {
@@ -171,8 +176,12 @@ func (t *recordSkipper) skip(b []byte) []byte {
 			t.n, t.left = 0, uint32(t.head[3])<<8|uint32(t.head[4])
 		}
 	}
-	if t.seen || isBinary(b) {
-		t.seen = t.seen || len(b) > 0
+	// Only the line in hand decides: how much of what follows is there by now says nothing.
+	line := b
+	if i := bytes.IndexByte(b, '\n'); i >= 0 {
+		line = b[:i]
+	}
+	if t.seen = t.seen || isBinary(line); t.seen {
 		return nil
 	}
 	return b // behind a gap, without any TLS so far
