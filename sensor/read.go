@@ -295,7 +295,8 @@ func (a *app) progress(files *capture.Files, o readOptions) *progressbar.Progres
 		return progressbar.DefaultBytesSilent(1 << 50)
 	}
 	return progressbar.NewOptions64(total, progressbar.OptionSetWriter(out),
-		progressbar.OptionShowBytes(true), progressbar.OptionSetDescription("reading"),
+		progressbar.OptionShowBytes(true),
+		progressbar.OptionSetDescription(a.printer().Text("reading")),
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth(),
 		// The goroutine of a spinner and Set64 write the same state without a lock.

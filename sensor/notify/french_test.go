@@ -44,7 +44,7 @@ func TestFrench(t *testing.T) {
 		"mail a refusé cet avis : mail par 127.0.0.1:25: 550 no", "relais ouvert (confirmé) 10.20.4.37 depuis le 2026-11-21 20:32 UTC",
 		"10.20.4.37 envoie du spam (4 tentatives vers 4 réseaux)", "- constats : 1, dont confirmés : 1", "Gravité : critique",
 		"terminé : relais ouvert 10.20.4.37", "sonde dégradée : drops eth1 depuis le", "sonde rétablie : drops eth1", "Terminé depuis le 2026-11-21 21:32 UTC",
-		"Clos parce que : retiré", "À faire : rien ; c'est un essai", "Constat : drops eth1", "10.20.4.37 figure sur la liste noire open_relay",
+		"Motif de clôture : retiré", "À faire : rien ; c'est un essai", "Constat : drops eth1", "10.20.4.37 figure sur la liste noire open_relay",
 		"la liste noire zen.example ne contient plus 203.0.113.77", "et 2 autres, qui sont dans les événements de la sonde", "Sonde : mirror-1"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)
