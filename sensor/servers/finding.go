@@ -35,9 +35,9 @@ func (all *Set) commit(s *server, due []finding.Change, now int64) {
 func (all *Set) emitFinding(s *server, f *finding.Entry, c *finding.Change, now int64) {
 	d := f.Finding(c)
 	d.Mode, d.Egress, d.Severity = "clear", "open", finding.Severity(f.Class, f.Level, true)
+	// A server has sent before: the finding begins with its first sign, which decides.
 	d.Source = finding.SourceRecord{Addr: s.addr, Role: "mailserver", Time: now, Level: f.Level,
-		Counters: detect.Counters{First: s.First, Last: f.Proof.Last}}
-	d.DecidedIn = max(0, f.Decided.At-s.First)
+		Counters: detect.Counters{First: f.Decided.At, Last: f.Proof.Last}}
 	if x := all.peers.Ignored(s.addr, now); x != nil {
 		d.Severity, d.Ignored = verdict.Info, &finding.Ignored{Why: x.Why, Until: x.Until}
 	}

@@ -137,7 +137,7 @@ func (e *evidence) head(l line) {
 
 // since says from when to when a host was seen, or signs of a finding that is over.
 func (e *evidence) since(f *report.Finding, latest report.Time) string {
-	p, from := e.lang, cmp.Or(f.First, f.Decided.At)
+	p, from := e.lang, f.Since()
 	decided := p.Plural(uint64(f.Decided.Attempts), "attempt", "attempts")
 	last := end(from, latest, e.zone)
 	if f.Over || latest == 0 {
