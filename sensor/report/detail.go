@@ -18,7 +18,7 @@ type depth struct {
 // The depths: of a report with many findings, with few, and of one that shows all.
 var (
 	brief = depth{4, 2, 70}
-	usual = depth{8, 3, 110}
+	usual = depth{6, 3, 90}
 	full  = depth{100, maxSessions, 1000}
 )
 
