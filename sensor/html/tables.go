@@ -45,11 +45,12 @@ func (v *View) ServerStates() (list []string) {
 	for _, d := range v.Declared {
 		if h := v.HostOf(d.IP); d.Role == "mailserver" && !seen[d.IP] && v.Only == nil &&
 			(h != nil || v.HostCount == len(v.Hosts)) { // else nothing is known of it here
-			say(d.IP, "", v.words.ServerUnseen(h != nil && h.Counts.Sessions > 0))
+			say(d.IP, d.Name, v.words.ServerUnseen(h != nil && h.Counts.Sessions > 0))
 		}
 	}
 	if more > 0 {
-		list = append(list, v.lang.Sprintf("and %d more mail servers", more))
+		list = append(list, v.lang.Sprintf("and %s", v.lang.Plural(uint64(more),
+			"more mail server", "more mail servers")))
 	}
 	return list
 }

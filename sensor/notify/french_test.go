@@ -45,10 +45,14 @@ func TestFrench(t *testing.T) {
 		"10.20.4.37 envoie du spam (4 tentatives vers 4 réseaux)", "- constats : 1, dont confirmés : 1", "Gravité : critique",
 		"terminé : relais ouvert 10.20.4.37", "sonde dégradée : drops eth1 depuis le", "sonde rétablie : drops eth1", "Terminé depuis le 2026-11-21 21:32 UTC",
 		"Motif de clôture : retiré", "À faire : rien ; c'est un essai", "Constat : drops eth1", "10.20.4.37 figure sur la liste noire open_relay",
-		"la liste noire zen.example ne contient plus 203.0.113.77", "et 2 autres, qui sont dans les événements de la sonde", "Sonde : mirror-1"} {
+		"la liste noire zen.example ne contient plus 203.0.113.77", "et 2 de plus, à lire dans les événements de la sonde", "Sonde : mirror-1"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)
 		}
+	}
+	two := &Message{Sensor: "mirror-1", Items: m.Items[:2]}
+	if en, fr := two.Subject(), two.in(p).Subject(); !strings.HasSuffix(en, " (and 1 more)") || !strings.HasSuffix(fr, " (et 1 autre)") {
+		t.Errorf("of two: %s, %s", en, fr)
 	}
 	if m.Subject()+m.Text() != english || m.in(nil) != m {
 		t.Error("the message itself has changed")

@@ -164,7 +164,7 @@ func (m *Message) Subject() string {
 		s += m.Items[0].title(m.words)
 	}
 	if more := len(m.Items) - 1 + m.More; more > 0 {
-		s += m.words.Sprintf(" (and %d more)", more)
+		s += m.words.Sprintf(" (and %s)", m.words.Plural(uint64(more), "more", "more"))
 	}
 	return s
 }

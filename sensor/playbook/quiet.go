@@ -255,9 +255,9 @@ var verdicts = map[State]string{
 func (c *Check) Write(out io.Writer, l Layout) error {
 	w := newWriter(l)
 	p := l.Lang
-	ago := func(t report.Time) string {
+	ago := func(t report.Time, none string) string {
 		if t == 0 {
-			return p.Text("none")
+			return none
 		}
 		return p.Sprintf("%s (%s ago)", w.clock(t),
 			p.Sentence(verdict.Span(int64(max(c.Now-t, 0)))))
@@ -279,15 +279,15 @@ func (c *Check) Write(out io.Writer, l Layout) error {
 		add("Clean", p.Sprintf("from %s on, if there is no sign until then",
 			w.clock(c.CleanAt)))
 	}
-	add("Last attempt", ago(c.LastAttempt))
-	add("Last sign", ago(c.LastSign))
+	add("Last attempt", ago(c.LastAttempt, p.Text("none seen")))
+	add("Last sign", ago(c.LastSign, p.Text("none")))
 	attempts := p.Sprintf("%s in the last hour, %s in 24 hours, %s in 7 days",
 		p.Number(c.LastHour), p.Number(c.LastDay), p.Number(c.LastWeek))
 	if c.Uncounted {
 		attempts = p.Text("not counted by time")
 	}
 	add("Attempts", attempts)
-	add("Watched", p.Sprintf("since %s", ago(c.Watched)))
+	add("Watched", p.Sprintf("since %s", ago(c.Watched, p.Text("none"))))
 	for _, f := range c.Findings {
 		add("Finding", c.about(p, &f))
 	}

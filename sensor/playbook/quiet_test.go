@@ -147,3 +147,15 @@ func TestVerifyCounts(t *testing.T) {
 		t.Errorf("without minutes: %d %d %d, want 2 4 6", x.LastHour, x.LastDay, x.LastWeek)
 	}
 }
+
+// TestVerifyNever checks that French has its feminine for a host that tried nothing.
+func TestVerifyNever(t *testing.T) {
+	m, ip := scene(100, 30, verdict.Spambot)
+	m.Hosts, m.Findings = nil, nil
+	for want, p := range map[string]*lang.Printer{"Last attempt none seen Last sign none ": nil, "Dernière tentative aucune Dernier signe aucun ": lang.New(lang.French)} {
+		var b bytes.Buffer
+		if err := Verify(m, ip, nil, false).Write(&b, Layout{Lang: p, Width: 80}); err != nil || !strings.Contains(strings.Join(strings.Fields(b.String()), " "), want) {
+			t.Errorf("%v: no %q in %s", err, want, b.String())
+		}
+	}
+}

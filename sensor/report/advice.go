@@ -134,7 +134,8 @@ func (p *printer) numbers(list []int) string {
 		i = j + 1
 	}
 	if n := len(parts) - maxNumbers; n > 0 {
-		return p.tr.Sprintf("%s and %d more", strings.Join(parts[:maxNumbers], ", "), n)
+		return p.tr.Sprintf("%s and %s", strings.Join(parts[:maxNumbers], ", "),
+			p.tr.Plural(uint64(n), "more", "more"))
 	}
 	last := len(parts) - 1
 	if last == 0 {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"spamsensor/sensor/lang"
 	"spamsensor/sensor/verdict"
 )
 
@@ -136,5 +137,45 @@ func TestStillActive(t *testing.T) {
 	f.LastSign = 0
 	if got := new(printer).active(&f, 1); got != "-" {
 		t.Errorf("nothing is known: %q", got)
+	}
+}
+
+// TestMoreNumbers: French has a singular and a plural for what is left out.
+func TestMoreNumbers(t *testing.T) {
+	for n, want := range map[int]string{maxNumbers + 1: "15 et 1 autre", maxNumbers + 2: "15 et 2 autres"} {
+		var list []int
+		for i := range n {
+			list = append(list, 2*i+1)
+		}
+		if got := (&printer{tr: lang.New(lang.French)}).numbers(list); !strings.HasSuffix(got, want) {
+			t.Errorf("%d numbers: %s, want %s", n, got, want)
+		}
+	}
+}
+
+// TestLongNames: a long name gives way before the finding and the other columns, and before any of
+// the address does.
+func TestLongNames(t *testing.T) {
+	for addr, want := range map[string]string{"10.0.0.1": "10.0.0.1 (poste-d...", "192.168.100.101": "192.168.100.101 (poste-d...",
+		"2001:db8:1234:5678:9abc:def0:1234:5678": "2001:db8:1234:5678:9abc:def0:1234:5678 "} {
+		for _, width := range []int{80, 100, 120} {
+			m := threeBots()
+			m.Findings[0].IP = netip.MustParseAddr(addr)
+			m.Findings[0].Name = "poste-de-travail-" + strings.Repeat("é", 23)
+			text, _ := textOf(m, Options{Width: width})
+			_, table, _ := strings.Cut(text, "\nFindings (3)\n")
+			table, _, _ = strings.Cut(table, "\n\n")
+			if !strings.Contains(table, "1  "+strings.TrimSuffix(want, "d...")) || strings.Count(table, "confirmed spambot  ") != 3 {
+				t.Errorf("%s, %d columns:\n%s", addr, width, table)
+			}
+			for l := range strings.Lines(table) {
+				if n := len([]rune(strings.TrimRight(l, "\n"))); n > width {
+					t.Errorf("%s: a line of %d columns, want at most %d: %s", addr, n, width, l)
+				}
+			}
+			if width == 120 && strings.Contains(addr, ".") && !strings.Contains(table, "ACCEPTED") {
+				t.Errorf("a column was left out:\n%s", table)
+			}
+		}
 	}
 }

@@ -27,7 +27,7 @@ func (r *Report) Model(in *Input) *Model {
 		Period:   Period{Time(in.First), Time(in.Last)},
 		Findings: []Finding{}, MoreFindings: r.more, Withdrawn: r.withdrawn(),
 		Site: r.siteFacts(), Hosts: []Host{}, HostCount: r.hostCount, Servers: r.mailServers(),
-		Declared: declared(in.Roles), Relays: in.Relays,
+		Declared: r.declared(in.Roles), Relays: in.Relays,
 		Health: slices.Clone(r.health), Hints: r.hints(in, found), Unused: in.Unused,
 		Input: *in}
 	for _, f := range found {
@@ -74,9 +74,10 @@ func renew(m *Model) {
 }
 
 // declared are the hosts with a role. Of several roles of a host the last one holds.
-func declared(roles []Declared) []Declared {
+func (r *Report) declared(roles []Declared) []Declared {
 	list := []Declared{}
 	for _, d := range roles {
+		d.Name = r.names[d.IP]
 		if i := slices.IndexFunc(list, func(x Declared) bool { return x.IP == d.IP }); i >= 0 {
 			list[i] = d
 			continue

@@ -61,7 +61,7 @@ func (p *printer) mailServers(list []Server) {
 			p.number(s.Received), p.number(s.Failed), p.number(s.Deferred),
 			p.number(uint64(s.Queue.Estimate)), usual, p.relaying(&s.Relay)})
 	}
-	p.columns([]column{{name: "server"}, {name: "declared", drop: 2},
+	p.columns([]column{{name: "server", hosts: true}, {name: "declared", drop: 2},
 		{name: "sent", right: true}, {name: "received", right: true},
 		{name: "refused", right: true, drop: 4}, {name: "deferred", right: true, drop: 3},
 		{name: "waiting", right: true}, {name: "usual/h", right: true, drop: 1},

@@ -186,6 +186,7 @@ func (c *Counts) Failed() uint64 {
 // Declared is a host with a role of the configuration: mailserver, bulk, nat, scanner, probe.
 type Declared struct {
 	IP   netip.Addr `json:"ip"`
+	Name string     `json:"name,omitempty"` // that the configuration gives it
 	Role string     `json:"role"`
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -141,15 +142,53 @@ type column struct {
 	// until then, leastCut if it is zero.
 	cut   bool
 	least int
+	// hosts says that the texts are addresses with names, of which only the names are cut.
+	hosts bool
 }
 
 // leastCut is the width to which a column is cut at most.
 const leastCut = 14
 
+// Widths of the names of hosts: what stays of a long one while there is anything else to leave out,
+// the address included, and the room in which there is no use in showing a part of one.
+const (
+	leastName, leastNamed = 10, 48
+	uselessName           = 6
+)
+
+// leastHost is the width that addresses with names need, of which long names are cut.
+func leastHost(s string) int {
+	addr, _, _ := strings.Cut(s, " (")
+	if n := len(addr) + len(" ()") + leastName; n <= leastNamed {
+		return n
+	}
+	return len(addr)
+}
+
+// cutHost shortens the name behind an address to n columns in all. The address stays whole.
+func cutHost(s string, n int) string {
+	addr, name, named := strings.Cut(s, " (")
+	if !named || n <= 0 || utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	room := n - len(addr) - len(" ()")
+	if room < uselessName {
+		return addr
+	}
+	return addr + " (" + cut(strings.TrimSuffix(name, ")"), room) + ")"
+}
+
 // columns writes a table without lines, as wide as the report at most.
 func (p *printer) columns(heads []column, rows [][]string) {
 	for i := range heads {
-		heads[i].name = p.tr.Text(heads[i].name)
+		h := &heads[i]
+		h.name = p.tr.Text(h.name)
+		if h.hosts {
+			h.cut = true
+			for _, r := range rows {
+				h.least = max(h.least, leastHost(r[i]))
+			}
+		}
 	}
 	left := map[int]bool{}
 	widths := map[int]int{}
@@ -227,6 +266,9 @@ func renderTable(heads []column, rows [][]string, left map[int]bool, widths map[
 		}
 		c := table.ColumnConfig{Number: len(configs) + 1, WidthMax: widths[i],
 			WidthMaxEnforcer: cut}
+		if h.hosts {
+			c.WidthMaxEnforcer = cutHost
+		}
 		if h.right {
 			c.Align, c.AlignHeader = text.AlignRight, text.AlignRight
 		}

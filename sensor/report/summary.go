@@ -77,7 +77,7 @@ func (p *printer) summary(found []Finding, end Time) {
 		cells = append(cells, []string{fmt.Sprint(i + 1), f.Called(), p.tr.Sentence(f.Title),
 			p.minute(f.Since()), last, p.active(f, end), attempts, messages})
 	}
-	p.columns([]column{{name: "#", right: true}, {name: "host"},
+	p.columns([]column{{name: "#", right: true}, {name: "host", hosts: true},
 		{name: "finding", cut: true, least: 20}, {name: "since", drop: 5},
 		{name: lastName(found), drop: 3}, {name: "active", drop: 4},
 		{name: "attempts", right: true, drop: 2}, {name: "accepted", right: true, drop: 1}}, cells)

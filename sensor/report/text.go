@@ -224,7 +224,7 @@ func (p *printer) table(title string, list []*Host, beyond int) {
 			p.number(uint64(c.DestNets)), p.number(uint64(c.Sessions)), p.number(c.Failed()),
 			accepted, refusals, level, p.target(h)})
 	}
-	p.columns([]column{{name: "host"}, {name: "attempts", right: true},
+	p.columns([]column{{name: "host", hosts: true}, {name: "attempts", right: true},
 		{name: "networks", right: true, drop: 2}, {name: "sessions", right: true, drop: 4},
 		{name: "failed", right: true, drop: 5}, {name: "accepted", right: true},
 		{name: "refusals", right: true, drop: 3}, {name: "level", drop: 1},
