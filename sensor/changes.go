@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -72,10 +73,28 @@ func (r *reloader) changes(next *config) (list []string) {
 		}
 	}
 	if next.namesFile == r.cfg.namesFile && !maps.Equal(next.names, r.cfg.names) {
-		list = append(list, fmt.Sprintf("names: %d hosts have a name, and %d had",
-			len(next.names), len(r.cfg.names)))
+		list = append(list, nameChanges(r.cfg.names, next.names))
 	}
 	return list
+}
+
+// nameChanges counts the hosts that got a name, have another, and have none any more.
+func nameChanges(was, is map[netip.Addr]string) string {
+	var added, changed, removed int
+	for a, name := range is {
+		switch before, known := was[a]; {
+		case !known:
+			added++
+		case before != name:
+			changed++
+		}
+	}
+	for a := range was {
+		if _, known := is[a]; !known {
+			removed++
+		}
+	}
+	return fmt.Sprintf("names: %d added, %d changed, %d removed", added, changed, removed)
 }
 
 // restartOf is the command that restarts a service, behind a line of changes.

@@ -85,8 +85,8 @@ func (c *config) sandboxConfig(file string) sandbox.Config {
 	if file != "" {
 		s.Read = append(s.Read, configPlaces(file)...)
 	}
-	if c.namesFile != "" { // a reload reads it again
-		s.Read = append(s.Read, c.namesFile)
+	if c.namesFile != "" { // a reload reads it again, or the one that has taken its place
+		s.Read = append(s.Read, configPlaces(c.namesFile)...)
 	}
 	if c.hashKeyFile != "" {
 		s.Read = append(s.Read, c.hashKeyFile)
@@ -108,8 +108,9 @@ func outputPlaces(name string) (dirs []string) {
 	return slices.Compact(dirs)
 }
 
-// configPlaces are what the configuration is read from: a directory of settings, or that of the
-// file, with its conf.d.
+// configPlaces are what the configuration, or the file of names, is read from: a directory of
+// settings, or that of the file, with its conf.d. A file itself is not enough: Landlock allows an
+// inode, and a new file that is renamed to its name has another.
 func configPlaces(file string) []string {
 	if info, err := os.Stat(file); err == nil && info.IsDir() {
 		return []string{file}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"unicode"
 )
 
@@ -36,7 +37,8 @@ func (r *resolver) names(c *config, f *fileConfig) {
 	if f.Names == "" || r.asks { // who asks a sensor gets them from it
 		return
 	}
-	file, err := os.Open(f.Names)
+	// A FIFO is opened at once this way, and then found to be none.
+	file, err := os.OpenFile(f.Names, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		r.reject("names", "the file of names cannot be read: %v", err)
 		return

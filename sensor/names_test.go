@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ func TestNames(t *testing.T) {
 	dir := t.TempDir()
 	names := written(t, filepath.Join(dir, "names"), "# office\n::1 localhost\n::ffff:192.168.77.66\tPC-COMPTA # Anne\n192.168.77.66 second\n"+
 		"192.168.77.25 wrong\n\n192.168.77.10 imprimante-étage2 more\n")
-	conf := written(t, filepath.Join(dir, "a.yaml"), "names: "+names+"\nsmtp_servers: [{ip: 192.168.77.25, name: mx1, role: bulk}]\n")
+	conf := written(t, filepath.Join(dir, "a.yaml"), "names: "+names+"\nsmtp_servers: [{ip: 192.168.77.25, name: mx1, role: bulk}, {ip: 192.168.77.200, name: mx2}]\n")
 	page, model, table := filepath.Join(dir, "a.html"), filepath.Join(dir, "a.json"), filepath.Join(dir, "a.csv")
 	code, text, said := asked(t, "read", "-c", conf, "testdata/bot.pcap", "--html", page, "--json", model, "--csv", table, "--events", filepath.Join(dir, "events"))
 	if code != exitOK || strings.Contains(said, "warning") {
@@ -35,6 +36,9 @@ func TestNames(t *testing.T) {
 		if !strings.Contains(readText(t, name), want) {
 			t.Errorf("%s has no %s", name, want)
 		}
+	}
+	if want := "Mail server 192.168.77.200 (mx2): no mail session of it was seen."; !strings.Contains(readText(t, page), want) {
+		t.Errorf("the page has no %s", want)
 	}
 	counts := map[string]int{}
 	for l := range strings.Lines(readText(t, filepath.Join(dir, "events"))) {
@@ -117,6 +121,18 @@ func TestWrongNames(t *testing.T) {
 			t.Errorf("%s: %d %s", name, code, said)
 		}
 	}
+	fifo := dir + "/fifo"
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	waited := time.AfterFunc(5*time.Second, func() { // who waits for a writer gets one
+		if w, err := os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
+			w.Close()
+		}
+	})
+	if code, _, said := asked(t, "check", "--set", "names="+fifo); !waited.Stop() || code != exitUsage || !strings.Contains(said, "is no file of names") {
+		t.Errorf("a FIFO: %d %s", code, said)
+	}
 	conf := written(t, dir+"/a.yaml", "smtp_servers: [{ip: 10.0.0.1, name: our mail server}]\n")
 	if code, _, said := asked(t, "check", "-c", conf); code != exitOK || !strings.Contains(said, "our mail server is no name of a host") {
 		t.Errorf("a name with blanks: %d %s", code, said)
@@ -157,7 +173,7 @@ func TestActRunning(t *testing.T) {
 	check("playbook no-such", exitUsage, "there is no finding no-such")
 
 	written(t, names, "192.168.77.66 PC-2\n192.168.77.10 imprimante\n")
-	check("reload", exitOK, "names: 2 hosts have a name, and 1 had")
+	check("reload", exitOK, "names: 1 added, 1 changed, 0 removed")
 	check("verify 192.168.77.66", exitFindings, "192.168.77.66 (PC-2) is NOT clean.")
 	check("explain 192.168.77.66", exitOK, "Host 192.168.77.66 (PC-2, MAC")
 	written(t, names, "192.168.77.66 P C\n192.168.77.10 <b>\n")

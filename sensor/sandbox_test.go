@@ -64,13 +64,15 @@ func tryToEscape() {
 func TestSandbox(t *testing.T) {
 	ns := veth(t)
 	dir := t.TempDir()
-	for _, d := range []string{"elsewhere", "events", "config"} {
+	for _, d := range []string{"elsewhere", "events", "config", "names"} {
 		os.Mkdir(filepath.Join(dir, d), 0o755)
 	}
 	os.WriteFile(filepath.Join(dir, "elsewhere", "secret"), []byte("x"), 0o600)
 	conf := filepath.Join(dir, "config", "conf.yaml")
 	events := filepath.Join(dir, "events", "events.json")
-	os.WriteFile(conf, fmt.Appendf(nil, "output: {file: %q, sessions: all}\nstate: {dir: %q}\ncontrol: {socket: %q}\n",
+	names := filepath.Join(dir, "names", "hosts")
+	os.WriteFile(names, []byte("10.0.0.1 one\n10.0.0.2 two\n"), 0o600)
+	os.WriteFile(conf, fmt.Appendf(nil, "names: "+names+"\noutput: {file: %q, sessions: all}\nstate: {dir: %q}\ncontrol: {socket: %q}\n",
 		events, filepath.Join(dir, "state"), filepath.Join(dir, "state", "socket")), 0o600)
 	var out bytes.Buffer
 	c := exec.Command("ip", "netns", "exec", ns, os.Args[0], "run", "-i", "v1", "-c", conf)
@@ -110,6 +112,8 @@ func TestSandbox(t *testing.T) {
 		replay(t, ns, file)
 	}
 	os.Rename(events, events+".1")
+	os.WriteFile(names+".new", []byte("10.0.0.1 uno\n10.0.0.3 three\n"), 0o600)
+	os.Rename(names+".new", names)
 	p.Process.Signal(syscall.SIGHUP)
 	until(t, "the file of the events", func() bool { _, err := os.Stat(events); return err == nil })
 	time.Sleep(300 * time.Millisecond)
@@ -117,6 +121,9 @@ func TestSandbox(t *testing.T) {
 	code, stderr := p.code(), p.stderr.String()
 	if code != exitOK {
 		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	if !strings.Contains(stderr, "names: 1 added, 1 changed, 1 removed") {
+		t.Errorf("another file of names was not read:\n%s", stderr)
 	}
 	first, _ := os.ReadFile(events + ".1")
 	second, _ := os.ReadFile(events)
