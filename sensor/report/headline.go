@@ -90,7 +90,7 @@ func (r *Report) headline(in *Input, found, ignored []*finding.Finding,
 	case len(g.former) > 0:
 		h.Alarm = Red
 		h.Sentence = fmt.Sprintf("%s spam: %s; %s", hosts(len(g.former), "sent", "sent"),
-			list(g.former), without(in, g.last))
+			list(g.former), g.without(in))
 	case len(g.servers) > 0:
 		h.Alarm, h.Sentence = Red, "Look at your mail servers"
 	case len(g.maybe) > 0:
@@ -123,14 +123,21 @@ func (r *Report) headline(in *Input, found, ignored []*finding.Finding,
 	return h
 }
 
-// without says for how long no spam of former bots was seen; last is the time of the latest. For a
-// sensor that runs it is the least that it must be: the sentence shall not change all the time.
-func without(in *Input, last int64) string {
-	if in.Live {
-		return "no spam was seen in the last 24 hours"
+// without says for how long no spam of former bots was seen; others may send. For a sensor that
+// runs it is the least that it must be: the sentence shall not change all the time.
+func (g *groups) without(in *Input) string {
+	one := len(g.former) == 1
+	switch {
+	case in.Live && one:
+		return "no spam of it was seen in the last 24 hours"
+	case in.Live:
+		return "no spam of them was seen in the last 24 hours"
 	}
-	return fmt.Sprintf("no spam was seen in the last %s of the capture",
-		verdict.Span(in.Last-last))
+	format := "no spam of them was seen in the last %s of the capture"
+	if one {
+		format = "no spam of it was seen in the last %s of the capture"
+	}
+	return fmt.Sprintf(format, verdict.Span(in.Last-g.last))
 }
 
 // furtherSentences are what the headline says beside its first sentence.
@@ -149,7 +156,7 @@ func (r *Report) furtherSentences(in *Input, g *groups,
 	}
 	if len(g.bots) > 0 && len(g.former) > 0 {
 		more = append(more, fmt.Sprintf("Sent spam earlier: %s; %s", list(g.former),
-			without(in, g.last)))
+			g.without(in)))
 	}
 	if len(g.bots)+len(g.former)+len(g.servers) > 0 && len(g.maybe) > 0 {
 		more = append(more, fmt.Sprintf("Suspicious: %s", list(g.maybe)))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/lang"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/verdict"
 )
@@ -113,6 +115,39 @@ func TestZone(t *testing.T) {
 	}
 }
 
+// TestHeadlineOfFormerHosts: that some hosts stopped is told of these hosts alone, in both languages.
+func TestHeadlineOfFormerHosts(t *testing.T) {
+	const day = 86400 * second
+	fr := lang.New(lang.French)
+	for _, c := range []struct {
+		former       int
+		live         bool
+		english, end string // the end of the French one
+	}{
+		{1, false, "Sent spam earlier: 10.0.0.5; no spam of it was seen in the last 3 days of the capture",
+			"10.0.0.5 ; plus aucun spam de sa part pendant 3 jours, jusqu'à la fin de la capture"},
+		{2, false, "Sent spam earlier: 10.0.0.5, 10.0.0.6; no spam of them was seen in the last 3 days of the capture",
+			"10.0.0.6 ; plus aucun spam de leur part pendant 3 jours, jusqu'à la fin de la capture"},
+		{1, true, "Sent spam earlier: 10.0.0.5; no spam of it was seen in the last 24 hours", "10.0.0.5 ; plus aucun spam de sa part depuis 24 heures"},
+		{2, true, "Sent spam earlier: 10.0.0.5, 10.0.0.6; no spam of them was seen in the last 24 hours",
+			"10.0.0.6 ; plus aucun spam de leur part depuis 24 heures"},
+	} {
+		r := New(func(uint16) string { return "" }, func(s string) string { return s }, c.live)
+		for i, last := range []int64{3*day + second, second, second}[:1+c.former] {
+			r.Finding(&finding.Finding{ID: fmt.Sprint(i), Class: verdict.Spambot, Level: verdict.Likely, Highest: verdict.Likely,
+				Severity: verdict.High, Source: finding.SourceRecord{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(4 + i)})},
+				Reasons: []finding.ReasonText{{Text: "why", Reason: verdict.Reason{Last: last}}}})
+		}
+		h := r.Model(&Input{Live: c.live, Frames: 1, First: second, Last: 3*day + second}).Headline
+		if h.Sentence != "1 host sends spam: 10.0.0.4" || !slices.Contains(h.More, c.english) {
+			t.Errorf("%q, %q; want %q", h.Sentence, h.More, c.english)
+		}
+		if french := fr.Sentence(c.english); !strings.HasSuffix(strings.ReplaceAll(french, "\u00a0", " "), c.end) {
+			t.Errorf("%q lacks %q", french, c.end)
+		}
+	}
+}
+
 // TestHeadline checks what a finding makes of the headline, and that ignored and withdrawn findings
 // accuse nobody, but are told.
 func TestHeadline(t *testing.T) {
@@ -134,7 +169,7 @@ func TestHeadline(t *testing.T) {
 	}{
 		{"a bot", bot(func(*finding.Finding) {}), 60 * second, verdict.Likely, []string{"1 host sends spam: 10.0.0.5"}, "Quiet"},
 		{"a former bot", bot(func(*finding.Finding) {}), 3 * day, verdict.Likely,
-			[]string{"1 host sent spam: 10.0.0.5; no spam was seen in the last 3 days of the capture", "Quiet since then: no attempt in the last 3 days"}, "No host"},
+			[]string{"1 host sent spam: 10.0.0.5; no spam of it was seen in the last 3 days of the capture", "Quiet since then: no attempt in the last 3 days"}, "No host"},
 		{"a level that fell", bot(func(f *finding.Finding) { f.Level, f.Severity, f.HighestAt = verdict.Suspect, verdict.Low, second }), 3 * day,
 			verdict.Likely, []string{"1 host sent spam", "likely spambot, severity high"}, "suspect"},
 		{"withdrawn", bot(func(f *finding.Finding) { f.Action, f.CloseReason = "closed", finding.Withdrawn }), day, verdict.NoLevel,

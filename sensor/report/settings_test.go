@@ -36,7 +36,7 @@ func TestLiveWords(t *testing.T) {
 	r.Finding(&finding.Finding{ID: "x", Class: verdict.Spambot, Severity: verdict.High, Highest: verdict.Likely, Source: source("10.0.0.5"),
 		Reasons: []finding.ReasonText{{Text: "why", Reason: verdict.Reason{Last: second}}}})
 	if got, want := r.Model(&Input{Live: true, Frames: 1, Last: 3 * 24 * hour}).Headline.Sentence,
-		"1 host sent spam: 10.0.0.5; no spam was seen in the last 24 hours"; got != want {
+		"1 host sent spam: 10.0.0.5; no spam of it was seen in the last 24 hours"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	m.Limits, m.Input.Loss = Limits{Gaps: 1, Midstream: 1}, 0.1
