@@ -61,11 +61,17 @@ func refusedBy(r *finding.RefusalText) kind {
 // of several kinds: five refusals of one kind prove no more than two.
 type proofs struct {
 	list []session
-	seen int // sessions that were looked at since the list is full
+	seen int // sessions that were looked at since the list is full of known ones
 }
 
-// maxSeen bounds how many sessions of a client are looked at when its list is full.
+// maxSeen bounds how many sessions of a client are looked at when its list is full. While a session
+// of the list proves nothing, there is no bound: the first one that does takes its place.
 const maxSeen = 200
+
+// unread reports whether the dialogue of a session of the list is not known.
+func (p *proofs) unread() bool {
+	return slices.ContainsFunc(p.list, func(s session) bool { return s.kind == unknown })
+}
 
 // place is where a session of a kind belongs: its own place at the end of the list, or that of a
 // session that proves less; negative if there is none. inbound says that the client is a stranger:

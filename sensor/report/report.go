@@ -169,7 +169,7 @@ func (r *Report) Session(number uint64, s *finding.Session) {
 	}
 	a := s.Client.Addr()
 	p := r.sessions[a]
-	if len(p.list) >= maxSessions {
+	if len(p.list) >= maxSessions && !p.unread() {
 		if p.seen == maxSeen { // as for most sessions of a storm
 			return
 		}

@@ -51,6 +51,7 @@ func TestProofs(t *testing.T) {
 		{"aaaaaaabbbb", "inbound", "a0 a1 a2 a3 a4"},
 		{"????aaaaaaabbbb", "inbound", "a4 a5 a6 a7 a8"},
 		{strings.Repeat("a", 300) + "b", "outbound", "a0 a1 a2 a3 a4"}, // the work is bounded
+		{strings.Repeat("?", 300) + "aab", "outbound", "?0 ?1 a300 a301 b302"},
 	} {
 		if got := sessionsOf(c.kinds, c.direction); got != c.want {
 			t.Errorf("%.30s: %s, want %s", c.kinds, got, c.want)
