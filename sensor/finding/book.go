@@ -59,14 +59,15 @@ const (
 	Explained = "explained"
 )
 
-// Reasons why a finding is closed. Others are an evicted profile, and an address that another
-// machine has now.
+// Reasons why a finding is closed.
 const (
 	Quiet          = "quiet"           // the evidence is too old
 	Withdrawn      = "withdrawn"       // other evidence spoke against it
 	Reclassified   = "reclassified"    // a finding of another class replaces it
 	Superseded     = "superseded"      // a finding that says more replaces it
 	AddressChanged = "address_changed" // the machine has another address now
+	MACChanged     = "mac_changed"     // another machine has the address now
+	Evicted        = "evicted"         // the table of hosts was full
 	EndOfInput     = "end_of_input"    // the capture ends
 	Shutdown       = "shutdown"        // the sensor stops
 )

@@ -39,9 +39,7 @@ func (r *Report) Model(in *Input) *Model {
 	for i := range r.hosts {
 		m.Hosts = append(m.Hosts, r.hostModel(&r.hosts[i]))
 	}
-	if in.Live {
-		renew(m)
-	}
+	renew(m)
 	m.Site.Others = otherAddresses(m)
 	m.Headline = r.headline(in, found, ignored, m.Site.Others)
 	m.Headline.More = append(m.Only.sentences(), m.Headline.More...)
@@ -53,23 +51,36 @@ func (r *Report) Model(in *Input) *Model {
 }
 
 // renew gives the findings about hosts the present counts of their hosts: those of an event are as
-// old as the event.
+// old as the event, and the host of a finding that is closed may go on.
 func renew(m *Model) {
-	hosts := map[netip.Addr]*Host{}
+	hosts := map[netip.Addr][]*Host{} // one for each VLAN or tunnel
 	for i := range m.Hosts {
-		hosts[m.Hosts[i].IP] = &m.Hosts[i]
+		h := &m.Hosts[i]
+		hosts[h.IP] = append(hosts[h.IP], h)
 	}
 	for _, list := range [][]Finding{m.Findings, m.Ignored} {
 		for i := range list {
 			f := &list[i]
-			h := hosts[f.IP]
-			if h == nil || f.Class >= verdict.OpenRelay || !slices.Equal(h.VLAN, f.VLAN) ||
-				h.Counts.Attempts < f.Counts.Attempts {
+			if f.Class >= verdict.OpenRelay || f.lost() {
 				continue
 			}
-			f.Counts, f.Ports, f.Destinations = h.Counts, h.Ports, h.Destinations
-			f.Last = max(f.Last, h.Last)
+			for _, h := range hosts[f.IP] {
+				f.renew(h)
+			}
 		}
+	}
+}
+
+// renew takes over what a host has done until now, if it is the machine of the finding.
+func (f *Finding) renew(h *Host) {
+	if h.MAC != f.MAC || !slices.Equal(h.VLAN, f.VLAN) {
+		return
+	}
+	f.Last = max(f.Last, h.Last)
+	// The counts of an address that had another machine before have that machine's, too, and those
+	// of a finding may have those of the other addresses of its machine.
+	if h.First >= f.First && h.Counts.Attempts >= f.Counts.Attempts {
+		f.Counts, f.Ports, f.Destinations = h.Counts, h.Ports, h.Destinations
 	}
 }
 

@@ -42,10 +42,10 @@ func (p *printer) became(f *Finding, end Time) string {
 			p.times(uint64(f.Reopened)), p.lasting(f.CleanFor)))
 	}
 	switch at := f.LastSign; {
-	case f.CloseReason == "evicted":
+	case f.CloseReason == finding.Evicted:
 		list = append(list, p.tr.Sprintf("It was watched until %s: the table of hosts was full.",
 			p.clock(f.Time)))
-	case f.CloseReason == "mac_changed":
+	case f.CloseReason == finding.MACChanged:
 		list = append(list, p.tr.Sprintf("Another machine has the address since %s.",
 			p.clock(f.Time)))
 	case at == 0 || int64(end-at) < stillActive ||

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/verdict"
 )
@@ -318,6 +319,12 @@ func (f *Finding) Latest() Time {
 		return f.LastSign
 	}
 	return max(f.Last, f.LastSign)
+}
+
+// lost reports whether nobody knows what the host of a finding did after its latest event: it had
+// to make room in the table of hosts, or another machine has its address.
+func (f *Finding) lost() bool {
+	return f.CloseReason == finding.Evicted || f.CloseReason == finding.MACChanged
 }
 
 // Silent is how long the host of a finding has been quiet at the end of the input; zero if it went

@@ -28,6 +28,49 @@ func TestRenew(t *testing.T) {
 	}
 }
 
+// TestRenewMachine: what the address did since counts for a finding if it is that of its machine, and
+// nothing does if nobody watched the host to the end.
+func TestRenewMachine(t *testing.T) {
+	const end = Time(10 * hour)
+	ip := netip.MustParseAddr("10.0.0.1")
+	host := func(n uint32, first, last Time, mac string) Host {
+		return Host{IP: ip, MAC: mac, First: first, Last: last, Counts: Counts{Attempts: n}}
+	}
+	for _, c := range []struct {
+		name, reason string
+		now          Host
+		attempts     uint32
+		active       string
+	}{
+		{"closed as quiet, and goes on", finding.Quiet, host(140, 1, end, "a"), 140, "yes"},
+		{"closed as quiet, and is", finding.Quiet, host(111, 1, 2, "a"), 111, "quiet 9 h"},
+		{"another machine", finding.Quiet, host(140, 1, end, "b"), 111, "quiet 9 h"},
+		{"another machine before", finding.Quiet, host(140, 0, end, "a"), 111, "yes"},
+		{"other addresses", finding.Quiet, host(70, 1, end, "a"), 111, "yes"},
+		{"evicted", finding.Evicted, host(140, 1, end, "a"), 111, "-"},
+		{"MAC changed", finding.MACChanged, host(140, 1, end, "b"), 111, "-"},
+	} {
+		m := &Model{Hosts: []Host{c.now, {IP: ip, MAC: "a", VLAN: []uint16{7}}},
+			Findings: []Finding{{Host: host(111, 1, 3, "a"), Class: verdict.Spambot, LastSign: 2, CloseReason: c.reason}}}
+		renew(m)
+		f := &m.Findings[0]
+		if active := NewWords(nil, false, nil).Active(f, end); f.Counts.Attempts != c.attempts || active != c.active {
+			t.Errorf("%s: %d attempts, active %q; want %d, %q", c.name, f.Counts.Attempts, active, c.attempts, c.active)
+		}
+	}
+	// Of a capture, too.
+	r := New(func(uint16) string { return "" }, func(s string) string { return s }, false)
+	f := &finding.Finding{ID: "x", Action: finding.Closed, CloseReason: finding.Quiet, Source: finding.SourceRecord{Addr: ip}}
+	f.Source.Counters.Attempts, f.Source.Counters.Last = 111, 1
+	r.Finding(f)
+	now := f.Source
+	now.Counters.Attempts, now.Counters.Last = 140, 9
+	r.Source(&now)
+	if got := &r.Model(&Input{Last: 9}).Findings[0]; got.Counts.Attempts != 140 || got.Last != 9 {
+		t.Errorf("a capture: %+v", got.Host)
+	}
+}
+
 // TestReasonsOfNow: a finding of a running sensor has the reasons of now, if they are of its class.
 func TestReasonsOfNow(t *testing.T) {
 	host := finding.SourceRecord{Addr: netip.MustParseAddr("10.0.0.1")}

@@ -97,9 +97,9 @@ func lastName(found []Finding) string {
 }
 
 // active says whether the host of a finding went on to the end of the input, and if not, for how
-// long it has been quiet.
+// long it has been quiet; "-" if that is not known.
 func (p *printer) active(f *Finding, end Time) string {
-	if f.Latest() == 0 {
+	if f.Latest() == 0 || f.lost() {
 		return "-"
 	}
 	switch d := f.Silent(end); {

@@ -129,9 +129,9 @@ func (s *Observer) expireFormer(src *Source, prof *profile, k flowtable.HostKey,
 	switch own := src.Counters.Attempts - prof.before.Attempts; {
 	case now-a.last >= goneAfter && (prof.Sessions() > 0 || own >= minOwnAttempts &&
 		src.Counters.Last-prof.since >= hour):
-		s.closeFormer(src, prof, k, now, "mac_changed")
+		s.closeFormer(src, prof, k, now, finding.MACChanged)
 	case now-a.last >= maxAbsence:
-		s.closeFormer(src, prof, k, now, "quiet")
+		s.closeFormer(src, prof, k, now, finding.Quiet)
 	}
 }
 

@@ -150,7 +150,7 @@ func (s *Observer) evictProfile(except *Source) {
 			src.flags |= evictedOpen
 		}
 		k := *s.Table.Sources.KeyOf(s.profiles.Owner(src.profile))
-		s.dropProfile(src, k, src.Counters.Last, "evicted")
+		s.dropProfile(src, k, src.Counters.Last, finding.Evicted)
 	}
 }
 

@@ -140,7 +140,7 @@ func (s *Observer) SourceEvicted(k *flowtable.HostKey, src *Source) {
 	s.count.SourcesEvicted++
 	s.evictedAttempts = max(s.evictedAttempts, src.Counters.Attempts)
 	if src.profile != 0 {
-		s.dropProfile(src, *k, src.Counters.Last, "evicted")
+		s.dropProfile(src, *k, src.Counters.Last, finding.Evicted)
 	}
 }
 
