@@ -248,7 +248,8 @@ func (r *reported) finding(f *report.Finding) *status.Event {
 	e := r.event(&f.Host, f.Time)
 	x := &status.Finding{ID: f.ID, Action: finding.Closed, Class: f.Class.String(), Level: f.Level,
 		Score: f.Score, Severity: f.Severity, FirstSeen: timeOf(f.First), LastSeen: timeOf(f.Last),
-		Counts: eventCounts(&f.Host), Blind: f.Blind, Advice: f.Advice, CloseReason: f.CloseReason}
+		Since: timeOf(f.Since()), Counts: eventCounts(&f.Host), Blind: f.Blind, Advice: f.Advice,
+		CloseReason: f.CloseReason}
 	if f.Open {
 		x.Action = finding.Updated
 	}

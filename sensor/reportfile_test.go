@@ -35,6 +35,7 @@ func TestReportFile(t *testing.T) {
 		{"sources", exitOK, ""},
 		{"sources -o csv", exitOK, ""},
 		{"findings", exitOK, "spambot-192.168.77.66-1795293169 open"},
+		{"findings -o csv", exitOK, bot + ",open,2026-11-21 20:32:50 UTC,192.168.77.66"}, // its first sign
 		{"finding " + bot, exitOK, "Judged confirmed spambot, severity critical"},
 		{"finding x", exitUsage, "no finding with this id"},
 		{"explain 192.168.77.66", exitOK, "56 different mail networks, at least 25 of them"},

@@ -122,6 +122,7 @@ func (w *Writer) Finding(f *finding.Finding) {
 	b = appendString(append(b, `,"egress":`...), f.Egress)
 	b = w.clock.append(append(b, `,"first_seen":`...), f.Source.Counters.First)
 	b = w.clock.append(append(b, `,"last_seen":`...), f.Source.Counters.Last)
+	b = w.clock.append(append(b, `,"since":`...), f.Began())
 	b = appendUint(append(b, `,"decided_after_attempts":`...), f.Decided.Attempts)
 	b = appendSeconds(append(b, `,"decided_after_s":`...), f.DecidedIn)
 	b = w.appendHistory(b, f)

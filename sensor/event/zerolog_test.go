@@ -204,7 +204,7 @@ func zerologFinding(w *Writer, f *finding.Finding) {
 		Str("level", f.Level.String()).Float64("score", f.Score).Str("severity",
 		f.Severity.String()).Str("mode", f.Mode).Str("egress", f.Egress).
 		Str("first_seen", Timestamp(f.Source.Counters.First)).Str("last_seen",
-		Timestamp(f.Source.Counters.Last)).
+		Timestamp(f.Source.Counters.Last)).Str("since", Timestamp(f.Began())).
 		Uint32("decided_after_attempts", f.Decided.Attempts).Float64("decided_after_s",
 		seconds(f.DecidedIn))
 	if f.Highest > f.Level {

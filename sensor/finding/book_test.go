@@ -106,3 +106,17 @@ func TestServer(t *testing.T) {
 		}
 	}
 }
+
+// TestBegan: a finding begins with its first sign, or with what is known instead.
+func TestBegan(t *testing.T) {
+	f := &Finding{}
+	if f.Decided.At = 9; f.Began() != 9 {
+		t.Errorf("decided: %d", f.Began())
+	}
+	if f.Source.Counters.First = 2; f.Began() != 2 {
+		t.Errorf("first attempt: %d", f.Began())
+	}
+	if f.Periods = []Period{{5, 6}, {7, 8}}; f.Began() != 5 {
+		t.Errorf("first sign: %d", f.Began())
+	}
+}

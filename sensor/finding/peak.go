@@ -1,6 +1,7 @@
 package finding
 
 import (
+	"cmp"
 	"slices"
 
 	"spamsensor/sensor/detect"
@@ -86,6 +87,15 @@ func (f *Finding) LastSign() (at int64) {
 		at = max(at, f.Periods[n-1].Last)
 	}
 	return at
+}
+
+// Began is when the first sign of the finding came, in ns since 1970, or else the first attempt of
+// the host, or the decision.
+func (f *Finding) Began() int64 {
+	if len(f.Periods) > 0 {
+		return f.Periods[0].First
+	}
+	return cmp.Or(f.Source.Counters.First, f.Decided.At)
 }
 
 // Worst is the severity of the finding at its highest level.

@@ -28,6 +28,7 @@ type record struct {
 		Severity    string    `json:"severity"`
 		FirstSeen   time.Time `json:"first_seen"`
 		LastSeen    time.Time `json:"last_seen"`
+		Since       time.Time `json:"since"` // zero in events of earlier versions
 		Advice      string    `json:"advice"`
 		CloseReason string    `json:"close_reason"`
 		Reasons     []struct {

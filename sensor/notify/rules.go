@@ -215,9 +215,12 @@ func (r *rules) tick(now time.Time) {
 func findingItem(rec *record) Item {
 	f := rec.Finding
 	item := Item{Kind: itemFinding, ID: f.ID, Host: rec.SrcIP, Name: rec.SrcName, MAC: rec.MAC,
-		Class: f.Class, Level: f.Level, Severity: f.Severity, Since: f.FirstSeen,
+		Class: f.Class, Level: f.Level, Severity: f.Severity, Since: f.Since,
 		Headline: rec.Message,
 		Advice:   f.Advice, Event: rec.raw}
+	if item.Since.IsZero() {
+		item.Since = f.FirstSeen
+	}
 	for _, x := range f.Reasons {
 		item.Reasons = append(item.Reasons, x.Text)
 	}

@@ -458,3 +458,17 @@ func TestHostCount(t *testing.T) {
 		}
 	}
 }
+
+// TestSince: a notice says since when there are signs of a finding, as a report does; an event of an
+// earlier version has the first attempt alone.
+func TestSince(t *testing.T) {
+	for more, want := range map[string]string{`,"since":"2026-11-30T11:58:30.000000Z"`: "11:58:30", "": "11:58:00"} {
+		rec, ok := parse([]byte(findingLine(1, "10.0.0.1", "spambot", "likely", "opened", more)))
+		if !ok {
+			t.Fatal("not read")
+		}
+		if item := findingItem(rec); item.Since.Format(time.TimeOnly) != want {
+			t.Errorf("%q: since %v, want %s", more, item.Since, want)
+		}
+	}
+}

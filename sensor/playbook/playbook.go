@@ -83,7 +83,7 @@ func New(m *report.Model, f *report.Finding, o Options) *Playbook {
 	}
 	b := &builder{m: m, f: f, p: o.Lang, o: o, ip: plain(f.IP)}
 	b.book = &Playbook{Finding: f.ID, IP: b.ip, Name: f.Name, MAC: f.MAC, Class: f.Class,
-		Title: f.Title, Since: b.since(), LastSign: f.LastSign, Steps: []Step{}}
+		Title: f.Title, Since: f.Since(), LastSign: f.LastSign, Steps: []Step{}}
 	steps := byClass[f.Class]
 	if f.Class == verdict.Spambot && b.suspect() {
 		steps = suspectSteps

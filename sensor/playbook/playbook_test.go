@@ -50,6 +50,7 @@ func sample() *report.Model {
 			f.ID = c.String() + "-192.0.2.25-1796047200"
 		}
 		if c >= verdict.OpenRelay {
+			f.First = f.Decided.At // of a finding about a mail server
 			f.Proof = []report.Session{{Client: netip.MustParseAddr("198.51.100.9"), Server: netip.MustParseAddrPort("192.0.2.25:25"),
 				Helo: "evil.example", Start: at(40)}}
 		}
@@ -83,6 +84,23 @@ func TestGolden(t *testing.T) {
 				t.Errorf("%s has %d steps", c, len(x.Steps))
 			}
 		}
+	}
+}
+
+// TestSince: a playbook says since when there are signs of the finding, as a report does, and reads the
+// logs of the latest period of signs.
+func TestSince(t *testing.T) {
+	m := sample()
+	f := &m.Findings[verdict.Spambot]
+	f.Periods = []report.Period{{First: at(10), Last: at(20)}, {First: at(80), Last: at(90)}}
+	x := New(m, f, Options{Zone: time.UTC})
+	var b bytes.Buffer
+	if err := x.Write(&b, Layout{Zone: time.UTC}); err != nil {
+		t.Fatal(err)
+	}
+	if text := b.String(); x.Since != f.Since() || !strings.Contains(text, "Since 2026-11-30 14:10:00, last sign 2026-11-30 15:30:00") ||
+		!strings.Contains(text, "15:15:00") {
+		t.Errorf("since %d, want %d:\n%s", x.Since, f.Since(), text)
 	}
 }
 

@@ -58,6 +58,7 @@ type Finding struct {
 	Severity    string    `json:"severity"`
 	FirstSeen   time.Time `json:"first_seen"`
 	LastSeen    time.Time `json:"last_seen"`
+	Since       time.Time `json:"since"` // zero in events of earlier versions
 	Counts      Counts    `json:"counts"`
 	Reasons     []Reason  `json:"reasons"`
 	Evidence    []string  `json:"evidence"`
@@ -66,6 +67,14 @@ type Finding struct {
 	CloseReason string    `json:"close_reason"`
 	Ack         *Ack      `json:"ack"`
 	Ignored     *Ignored  `json:"ignored"`
+}
+
+// began is when the first sign of the finding came, or else the first attempt of the host.
+func (f *Finding) began() time.Time {
+	if f.Since.IsZero() {
+		return f.FirstSeen
+	}
+	return f.Since
 }
 
 // Ignored is the exception of the configuration that a finding falls under.

@@ -44,6 +44,7 @@ type brief struct {
 	Finding struct {
 		ID, Action, Class, Level, Severity string
 		FirstSeen                          string `json:"first_seen"`
+		Since                              string
 		CloseReason                        string `json:"close_reason"`
 	}
 }
@@ -135,7 +136,8 @@ func worse(a, b *kept) int {
 	levelX, _ := verdict.ParseLevel(x.Level)
 	levelY, _ := verdict.ParseLevel(y.Level)
 	return cmp.Or(cmp.Compare(severityY, severityX), cmp.Compare(levelY, levelX),
-		cmp.Compare(x.FirstSeen, y.FirstSeen), cmp.Compare(x.ID, y.ID))
+		cmp.Compare(cmp.Or(x.Since, x.FirstSeen), cmp.Or(y.Since, y.FirstSeen)),
+		cmp.Compare(x.ID, y.ID))
 }
 
 // Findings returns the latest event of each finding, the worst open ones first. The caller must not

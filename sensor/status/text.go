@@ -233,11 +233,11 @@ func (t *Text) PrintFindings(l *FindingList, csv bool) {
 		f := e.Finding
 		switch {
 		case f != nil && csv:
-			w.AppendRow(table.Row{f.Severity, f.Level, f.ID, f.state(nil), t.time(f.FirstSeen),
+			w.AppendRow(table.Row{f.Severity, f.Level, f.ID, f.state(nil), t.time(f.began()),
 				e.SrcIP, f.Class, t.time(f.LastSeen), f.Counts.Attempts})
 		case f != nil:
 			w.AppendRow(table.Row{t.Lang.Text(f.Severity), t.Lang.Text(f.Level), f.ID,
-				f.state(t.Lang), t.short(f.FirstSeen)})
+				f.state(t.Lang), t.short(f.began())})
 		}
 	}
 	if csv {
