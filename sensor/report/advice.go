@@ -16,20 +16,28 @@ import (
 type advice struct {
 	text    string
 	numbers []int    // of the findings, from 1
-	hosts   []string // of the first ones, with their link-layer addresses
+	hosts   []string // of the first ones, with their names and link-layer addresses
 	own     []string // what is for each of these alone
+	more    int      // further hosts, which are not told
 }
 
 // anyHost stands for the hosts in an advice for several.
 const anyHost = "each of these hosts"
 
-// addressed is who an advice is about: the address, with the link-layer address if it is the
-// host's own.
-func (f *Finding) addressed() string {
-	if f.MAC != "" && f.OnLink {
-		return fmt.Sprintf("%s (MAC %s)", f.IP, f.MAC)
+// addressed is who an advice is about: the address, with a name if there is one, and with the
+// link-layer address if it is the host's own.
+func (f *Finding) addressed(name string) string {
+	var about []string
+	if name != "" {
+		about = append(about, name)
 	}
-	return f.IP.String()
+	if f.MAC != "" && f.OnLink {
+		about = append(about, "MAC "+f.MAC)
+	}
+	if about == nil {
+		return f.IP.String()
+	}
+	return fmt.Sprintf("%s (%s)", f.IP, strings.Join(about, ", "))
 }
 
 // divided is an advice for any host, and the part for this one alone: whom to ask for removal. ok
@@ -39,7 +47,7 @@ func (f *Finding) divided() (text, own string, ok bool) {
 	if i := strings.Index(text, " When the cause is stopped, ask to have "); i > 0 {
 		text, own = text[:i], text[i+1:]
 	}
-	text = strings.Replace(text, f.addressed(), anyHost, 1)
+	text = strings.Replace(text, f.addressed(""), anyHost, 1)
 	return text, own, !strings.Contains(text, f.IP.String())
 }
 
@@ -62,12 +70,12 @@ func (p *printer) together(found []Finding, most int) (byFinding []*advice, list
 		}
 		a.numbers = append(a.numbers, i+1)
 		byFinding[i] = a
-		if len(a.hosts) < most && (own != "" || f.addressed() != f.IP.String()) {
-			host := f.Called()
-			if f.addressed() != f.IP.String() {
-				host += fmt.Sprintf(" (MAC %s)", f.MAC)
-			}
-			a.hosts, a.own = append(a.hosts, host), append(a.own, own)
+		switch {
+		case own == "" && f.addressed("") == f.IP.String(): // nothing differs
+		case len(a.hosts) == most:
+			a.more++
+		default:
+			a.hosts, a.own = append(a.hosts, f.addressed(f.Name)), append(a.own, own)
 		}
 	}
 	shared := list[:0]
@@ -109,6 +117,9 @@ func (a *advice) write(p *printer) {
 			item = p.tr.Sprintf("%s: %s", item, small(p.tr.Sentence(own)))
 		}
 		p.item(item)
+	}
+	if a.more > 0 {
+		p.line(p.tr.Sprintf("   and %s more, with -v", p.number(uint64(a.more))))
 	}
 }
 

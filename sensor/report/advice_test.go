@@ -28,7 +28,7 @@ func threeBots() *Model {
 		f := Finding{Host: Host{IP: netip.MustParseAddr(fmt.Sprintf("10.0.0.%d", i+1)), Level: "confirmed", MAC: fmt.Sprintf("02:00:00:00:00:0%d", i+1),
 			Input: "a.pcap", First: Time(second), Last: Time(int64(i)*hour + second)}, Class: verdict.Spambot, OnLink: true,
 			Title: "confirmed spambot", Severity: "critical", LastSign: Time(second), Decided: Decision{Time(second), 4}}
-		f.Advice = fmt.Sprintf("Find out what %s is. Take it off the network.%s", f.addressed(), own)
+		f.Advice = fmt.Sprintf("Find out what %s is. Take it off the network.%s", f.addressed(""), own)
 		if i == 2 {
 			f.Advice = "If 10.0.0.3 is a server: --mail-server 10.0.0.3"
 		}
@@ -58,7 +58,7 @@ func TestSharedAdvice(t *testing.T) {
 // TestSameRemoval: hosts that are on the same lists are told together.
 func TestSameRemoval(t *testing.T) {
 	m := threeBots()
-	m.Findings[2].Advice = strings.Replace(m.Findings[0].Advice, m.Findings[0].addressed(), m.Findings[2].addressed(), 1)
+	m.Findings[2].Advice = strings.Replace(m.Findings[0].Advice, m.Findings[0].addressed(""), m.Findings[2].addressed(""), 1)
 	_, flat := textOf(m, Options{})
 	for _, want := range []string{"Do (for 1, 2 and 3)", "- 10.0.0.1 (MAC 02:00:00:00:00:01), 10.0.0.3 (MAC 02:00:00:00:00:03): when the cause",
 		"bl.example. - 10.0.0.2 (MAC 02:00:00:00:00:02) 1. 10.0.0.1"} {
@@ -69,6 +69,32 @@ func TestSameRemoval(t *testing.T) {
 	lists, _ := listing([]Reason{{Code: "blocklisted", Text: `9 receiving servers refused it and named the blocklists b.example, a.example: "no".`}})
 	if !slices.IsSorted(lists) || len(lists) != 2 {
 		t.Errorf("lists %q", lists)
+	}
+}
+
+// TestSharedAdviceOfMany: hosts that have no room in an advice for several are counted, and a name
+// is beside the address.
+func TestSharedAdviceOfMany(t *testing.T) {
+	m := threeBots()
+	first := m.Findings[0]
+	first.Name = "printer-2"
+	m.Findings = nil
+	for i := range maxDetails + 3 {
+		f := first
+		f.IP = netip.MustParseAddr(fmt.Sprintf("10.0.0.%d", i+1))
+		f.Advice = strings.Replace(first.Advice, first.IP.String(), f.IP.String(), 1)
+		m.Findings = append(m.Findings, f)
+	}
+	_, flat := textOf(m, Options{})
+	for _, want := range []string{"Do (for 1 to 13)", "- 10.0.0.1 (printer-2, MAC 02:00:00:00:00:01), 10.0.0.2 (printer-2, MAC",
+		"bl.example. and 3 more, with -v 1. 10.0.0.1"} {
+		if !strings.Contains(flat, want) {
+			t.Errorf("the report lacks %q:\n%s", want, flat)
+		}
+	}
+	m.Findings = m.Findings[:maxDetails]
+	if _, flat := textOf(m, Options{}); strings.Contains(flat, "more, with -v 1.") {
+		t.Errorf("all hosts have room: %s", flat)
 	}
 }
 
