@@ -1,9 +1,12 @@
 package rules
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"spamsensor/sensor/verdict"
 )
 
 // maxRows bounds the hosts that the preamble names, of each kind.
@@ -104,12 +107,12 @@ func (g *page) warnings(s *Set) {
 // cut lists the hosts that the rules would have cut: first those that may have a good reason.
 func (g *page) cut(s *Set) {
 	p := g.p
-	var ranks [3][]Cut
+	var ranks [4][]Cut
 	for i := range s.Cut {
 		r := s.Cut[i].rank()
 		ranks[r] = append(ranks[r], s.Cut[i])
 	}
-	others, past, flagged := ranks[0], ranks[1], ranks[2]
+	others, missing, past, flagged := ranks[0], ranks[1], ranks[2], ranks[3]
 	if len(s.Cut) == 0 {
 		g.item(p.Text("None: no other host tried port 25 of a server outside."))
 	}
@@ -119,12 +122,14 @@ func (g *page) cut(s *Set) {
 			p.Plural(uint64(len(others)), "host", "hosts")))
 		g.rows(others)
 	}
+	if len(missing) > 0 {
+		g.item(p.Sprintf("CHECK (%s): their findings are left out of this report, so they are "+
+			"not in quarantine, whatever they send. Make the rules from the capture, or from "+
+			"read --json.", p.Plural(uint64(len(missing)), "host", "hosts")))
+		g.rows(missing)
+	}
 	if len(past) > 0 {
-		g.item(p.Sprintf("Not in quarantine any more (%s): they sent spam, and were quiet at the "+
-			"end for so long that another machine may have their address. Port 25 is closed to "+
-			"them, too; see that they are cleaned.",
-			p.Plural(uint64(len(past)), "host", "hosts")))
-		g.rows(past)
+		g.past(past)
 	}
 	if len(flagged) > 0 {
 		g.item(p.Sprintf("In quarantine (%s):", p.Plural(uint64(len(flagged)), "host", "hosts")))
@@ -134,6 +139,19 @@ func (g *page) cut(s *Set) {
 		g.item(p.Sprintf("%s more are not in this list: the report names the worst only.",
 			p.Plural(uint64(s.Unlisted), "host", "hosts")))
 	}
+}
+
+// past lists the hosts that sent spam, and are not in quarantine.
+func (g *page) past(list []Cut) {
+	p := g.p
+	text := p.Sprintf("Not in quarantine any more (%s): they sent spam, and there was no sign of "+
+		"it for 24 hours. Port 25 is closed to them, too; see that they are cleaned.",
+		p.Plural(uint64(len(list)), "host", "hosts"))
+	if slices.ContainsFunc(list, func(x Cut) bool { return x.Silent > 0 }) {
+		text += " " + p.Text("Another machine may have the address of one that is quiet.")
+	}
+	g.item(text)
+	g.rows(list)
 }
 
 // rows are hosts in columns.
@@ -174,6 +192,11 @@ func (g *page) known(x *Cut) string {
 	switch {
 	case x.Why != "":
 		return p.Sprintf("your exception: %s", x.Why)
+	case x.Missing != "" && x.rank() == 1:
+		return p.Sprintf("finding %s", x.Missing)
+	case x.Title != "" && x.Past && x.Silent > 0 && !x.Flagged:
+		return p.Sprintf("%s, quiet for %s", p.Sentence(x.Title),
+			p.Sentence(verdict.Span(int64(x.Silent))))
 	case x.Title != "":
 		return p.Sentence(x.Title)
 	case x.Role == "workstation":

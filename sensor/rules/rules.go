@@ -19,6 +19,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"time"
 
 	"spamsensor/sensor/report"
 	"spamsensor/sensor/verdict"
@@ -90,20 +91,26 @@ type Cut struct {
 	Messages uint32     `json:"messages"`
 	Role     string     `json:"role"`
 	// Title is that of its finding, empty if there is none. Flagged says that it is in quarantine,
-	// too; Past says that it sent spam and is not, because it was quiet for so long. Why is the
-	// reason of the exception that the configuration makes for it.
+	// too; Past says that it sent spam and is not, because no sign of that came for so long. Why is
+	// the reason of the exception that the configuration makes for it.
 	Title   string `json:"title,omitempty"`
 	Flagged bool   `json:"flagged"`
 	Past    bool   `json:"flagged_before,omitempty"`
 	Why     string `json:"ignored_why,omitempty"`
+	// Missing is the id of its finding, if a shortened report lacks that.
+	Missing string `json:"finding_left_out,omitempty"`
+	// Silent is how long a host that is Past was silent at the end, in ns.
+	Silent time.Duration `json:"silent_ns,omitempty"`
 }
 
 // rank orders the hosts of the list.
 func (c *Cut) rank() int {
 	switch {
 	case c.Flagged:
-		return 2
+		return 3
 	case c.Past:
+		return 2
+	case c.Missing != "":
 		return 1
 	}
 	return 0
@@ -144,12 +151,22 @@ func (s *Set) routed(a netip.Addr) (netip.Addr, bool) {
 
 // flags reports whether a finding puts its host into quarantine: the host sends spam now. Findings
 // about mail servers do not: their servers keep running.
-func flags(f *report.Finding) bool {
+func flags(f *report.Finding, end report.Time) bool {
 	switch f.CloseReason { // the others say that it ended, or has another address
 	case "", "end_of_input", "shutdown":
-		return spams(f) && !f.Over
+		return spams(f) && (!f.Over || goesOn(f, end))
+	case "quiet":
+		return spams(f) && goesOn(f, end)
 	}
 	return false
+}
+
+// goesOn reports whether a bot connects to port 25 of servers outside in the last day, with or
+// without a sign of spam: it does not count as clean, as package playbook has it.
+func goesOn(f *report.Finding, end report.Time) bool {
+	return f.Class == verdict.Spambot && f.Outside && !f.Declared() &&
+		uint64(f.On(25))*2 > uint64(f.Counts.Attempts) &&
+		time.Duration(end-f.Latest()) < 24*time.Hour
 }
 
 // spams reports whether a finding says that its host sends spam, or did.
@@ -166,7 +183,7 @@ func (s *Set) addQuarantine(m *report.Model) {
 	}
 	for i := range m.Findings {
 		f := &m.Findings[i]
-		if !flags(f) {
+		if !flags(f, m.Period.Last) {
 			continue
 		}
 		s.flag(f.IP, f)
@@ -310,16 +327,21 @@ func (s *Set) addCut(m *report.Model) {
 		}
 	}
 	title := map[netip.Addr]string{} // of a machine, at each of its addresses
-	past := map[netip.Addr]bool{}
+	past := map[netip.Addr]*report.Finding{}
+	there := map[string]bool{} // findings, by their ids
 	for i := range s.Quarantine {
 		title[s.Quarantine[i].IP] = s.Quarantine[i].Title
 	}
 	for i := range m.Findings {
-		a := m.Findings[i].IP.Unmap().WithZone("")
+		f := &m.Findings[i]
+		a := f.IP.Unmap().WithZone("")
 		if title[a] == "" {
-			title[a] = m.Findings[i].Title
+			title[a] = f.Title
 		}
-		past[a] = past[a] || m.Findings[i].Over && spams(&m.Findings[i])
+		if f.Over && spams(f) && (past[a] == nil || f.Latest() > past[a].Latest()) {
+			past[a] = f
+		}
+		there[f.ID] = true
 	}
 	at := map[netip.Addr]int{} // a host can be in several VLANs
 	for i := range m.Hosts {
@@ -335,9 +357,16 @@ func (s *Set) addCut(m *report.Model) {
 			continue
 		}
 		at[a] = len(s.Cut)
-		s.Cut = append(s.Cut, Cut{IP: a, Name: h.Name, MAC: h.MAC, Attempts: h.On(25),
+		x := Cut{IP: a, Name: h.Name, MAC: h.MAC, Attempts: h.On(25),
 			Sessions: h.Counts.Sessions, Messages: h.Counts.Messages, Role: h.Role,
-			Title: title[a], Flagged: s.flagged(a) >= 0, Past: past[a], Why: ignored[h.IP]})
+			Title: title[a], Flagged: s.flagged(a) >= 0, Past: past[a] != nil, Why: ignored[h.IP]}
+		if x.Past {
+			x.Silent = past[a].Silent(m.Period.Last)
+		}
+		if !there[h.Finding] {
+			x.Missing = h.Finding
+		}
+		s.Cut = append(s.Cut, x)
 	}
 	slices.SortStableFunc(s.Cut, func(a, b Cut) int {
 		return cmp.Or(cmp.Compare(a.rank(), b.rank()), -cmp.Compare(a.Attempts, b.Attempts),

@@ -238,6 +238,19 @@ func TestStandings(t *testing.T) {
 		{"at the end of a capture", func(f *report.Finding, _ *report.Model) { f.Open, f.CloseReason = false, "end_of_input" }, 1},
 		{"a suspect", func(f *report.Finding, _ *report.Model) { f.Level = "suspect" }, 0},
 		{"quiet for a day", func(f *report.Finding, _ *report.Model) { f.Over = true }, 0},
+		{"quiet for a day, with attempts on port 25", goingOn, 1},
+		{"closed as quiet, with attempts on port 25", func(f *report.Finding, m *report.Model) {
+			goingOn(f, m)
+			f.Open, f.CloseReason = false, "quiet"
+		}, 1},
+		{"closed as quiet, without attempts", func(f *report.Finding, m *report.Model) {
+			goingOn(f, m)
+			f.Open, f.CloseReason, f.Last = false, "quiet", 20*hours
+		}, 0},
+		{"quiet for a day, with mail through its server", func(f *report.Finding, m *report.Model) {
+			goingOn(f, m)
+			f.Ports = []report.Port{{Port: 25, N: 40}, {Port: 587, N: 60}}
+		}, 0},
 		{"another address now", func(f *report.Finding, _ *report.Model) { f.CloseReason = "address_changed" }, 0},
 		{"a device that sends directly", func(f *report.Finding, _ *report.Model) { f.Class = verdict.DirectSMTP }, 0},
 		{"an open relay", func(f *report.Finding, _ *report.Model) { f.Class = verdict.OpenRelay }, 0},
@@ -258,6 +271,31 @@ func TestStandings(t *testing.T) {
 	}
 }
 
+const hours = 60 * minute
+
+// goingOn makes a finding one about a bot without a sign for 30 hours that tries port 25 outside.
+func goingOn(f *report.Finding, m *report.Model) {
+	m.Period.Last = 50 * hours
+	f.Over, f.LastSign, f.Last, f.Outside = true, 20*hours, 45*hours, true
+	f.Counts.Attempts, f.Ports = 100, []report.Port{{Port: 25, N: 60}, {Port: 587, N: 40}}
+}
+
+// TestLeftOut checks that a host is not called unflagged whose finding a short report lacks.
+func TestLeftOut(t *testing.T) {
+	m := office()
+	m.Hosts[0].Finding, m.Findings, m.MoreFindings = "spambot-10.0.0.66", nil, 1
+	for _, x := range New(m).Cut {
+		if (x.Missing != "") != (x.IP == addr("10.0.0.66")) {
+			t.Errorf("%v lacks the finding %q", x.IP, x.Missing)
+		}
+	}
+	text := write(t, m, "nftables", nil)
+	check, missing, host := strings.Index(text, "CHECK (3 hosts): not flagged"), strings.Index(text, "CHECK (1 host): their findings are left out"), strings.Index(text, "10.0.0.66 ")
+	if check < 0 || missing < check || host < missing || !strings.Contains(text, "finding spambot-10.0.0.66\n") {
+		t.Errorf("hosts at %d and %d, the bot at %d:\n%s", check, missing, host, text)
+	}
+}
+
 // TestPast checks that a host that sent spam and is not in quarantine is not listed among those that
 // were never flagged.
 func TestPast(t *testing.T) {
@@ -272,6 +310,15 @@ func TestPast(t *testing.T) {
 	check, past, host := strings.Index(text, "CHECK (3 hosts)"), strings.Index(text, "Not in quarantine any more (1 host)"), strings.Index(text, "10.0.0.66 ")
 	if check < 0 || past < check || host < past {
 		t.Errorf("hosts at %d and %d, the bot at %d:\n%s", check, past, host, text)
+	}
+	const another = "Another machine may have the address"
+	if strings.Contains(text, another) || strings.Contains(text, "quiet for") {
+		t.Errorf("it is not known to be quiet:\n%s", text)
+	}
+	m.Findings[0].Last, m.Period.Last = 10*hours, 40*hours
+	text = write(t, m, "nftables", nil)
+	if flat := strings.ReplaceAll(text, "\n#  ", ""); !strings.Contains(flat, another) || !strings.Contains(flat, "confirmed spambot, quiet for 30.0 hours") {
+		t.Errorf("it was quiet at the end:\n%s", text)
 	}
 }
 
