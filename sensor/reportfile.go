@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/netip"
 	"os"
 	"slices"
@@ -17,10 +18,25 @@ import (
 	"spamsensor/sensor/html"
 	"spamsensor/sensor/report"
 	"spamsensor/sensor/status"
+	"spamsensor/sensor/verdict"
 )
 
-// maxReport bounds the file of a report, in bytes. The JSON of 5,000 hosts has some 6 MB.
-const maxReport = 256 << 20
+// Bounds of a report, in bytes: of its file, of the model in an HTML report, which is some 64 KB,
+// and of what a model takes by modelSize, two or three times its text. The JSON of 5,000 hosts has
+// some 6 MB. Without the last bound, 15 MB of empty findings took 20 GB of memory.
+const (
+	maxReport   = 32 << 20
+	maxEmbedded = 1 << 20
+	maxModel    = 3 * maxReport
+)
+
+// What parts of a model take at most, in bytes: entries of its lists, such as findings and hosts,
+// what these consist of, and single values.
+const (
+	entrySize  = 1 << 10
+	objectSize = 128
+	valueSize  = 32
+)
 
 // isReport reports whether a file begins like a report, HTML or JSON. No capture does.
 func isReport(name string) bool {
@@ -46,9 +62,13 @@ func readReport(name string) (*report.Model, error) {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxReport))
+	text, err := io.ReadAll(io.LimitReader(f, maxReport+1))
 	if err != nil {
 		return nil, err
+	}
+	tooBig := fmt.Errorf("the report %s is too big to be read: ask the capture", printable(name))
+	if len(text) > maxReport {
+		return nil, tooBig
 	}
 	none := fmt.Errorf("%s is neither a capture nor a report of spamsensor (read --html or --json)",
 		printable(name))
@@ -58,49 +78,101 @@ func readReport(name string) (*report.Model, error) {
 		if !ok {
 			return nil, none
 		}
+		if len(data) > maxEmbedded {
+			return nil, tooBig
+		}
 		text = data
 	}
-	// Whoever sent the report may have written into it what he likes: its texts are printed.
-	var any map[string]any
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	if err := d.Decode(&any); err != nil {
+	var whole json.RawMessage
+	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&whole); err != nil {
 		return nil, fmt.Errorf("the report %s is damaged: %w", printable(name), err)
 	}
-	by, _ := any["spamsensor"].(string)
-	if by == "" {
+	var by struct {
+		Version string `json:"spamsensor"`
+	}
+	if json.Unmarshal(whole, &by) != nil || by.Version == "" {
 		return nil, none
 	}
-	if text, err = json.Marshal(harmless(any)); err != nil {
-		return nil, err
+	if modelSize(whole) > maxModel {
+		return nil, tooBig
 	}
+	// Whoever sent the report may have written into it what he likes: its texts are printed.
 	m := new(report.Model)
-	if err := json.Unmarshal(text, m); err != nil {
+	if err := json.Unmarshal(harmless(whole), m); err != nil {
 		return nil, fmt.Errorf("the report %s, which spamsensor %s wrote, cannot be read: %w",
-			printable(name), printable(by), err)
+			printable(name), printable(by.Version), err)
 	}
 	return m, nil
 }
 
-// harmless makes all texts of a JSON value safe to print. Those that are stay as they are.
-func harmless(x any) any {
-	switch x := x.(type) {
-	case string:
-		if strings.ContainsFunc(x, func(r rune) bool {
-			return (r < ' ' || r > '~') && event.Escape(string(r), 16) != string(r)
-		}) {
-			return event.Escape(x, 4*len(x))
-		}
-	case []any:
-		for i := range x {
-			x[i] = harmless(x[i])
-		}
-	case map[string]any:
-		for key := range x {
-			x[key] = harmless(x[key])
+// modelSize is how much memory a model takes at most beyond its text, which is valid JSON.
+func modelSize(text []byte) (n int) {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			i += quoted(text[i:]) - 1
+		case '{', '[':
+			depth++
+			n += objectSize
+			if depth <= 3 && text[i] == '{' { // the model, its list, the entry
+				n += entrySize
+			}
+		case '}', ']':
+			depth--
+		case ',':
+			n += valueSize
 		}
 	}
-	return x
+	return n
+}
+
+// quoted is the length of the string at the beginning of a valid JSON text, with its quotes.
+func quoted(text []byte) int {
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// harmless makes all texts of a valid JSON text safe to print. Those that are stay as they are.
+func harmless(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for len(text) > 0 {
+		i := bytes.IndexByte(text, '"')
+		if i < 0 {
+			break
+		}
+		n := quoted(text[i:])
+		out = append(out, text[:i]...)
+		out = append(out, harmlessText(text[i:i+n])...)
+		text = text[i+n:]
+	}
+	return append(out, text...)
+}
+
+// harmlessText makes a JSON string safe to print.
+func harmlessText(quoted []byte) []byte {
+	var s string
+	if !bytes.ContainsFunc(quoted, func(r rune) bool { return r < ' ' || r > '~' || r == '\\' }) ||
+		json.Unmarshal(quoted, &s) != nil {
+		return quoted
+	}
+	if strings.ContainsFunc(s, func(r rune) bool {
+		return (r < ' ' || r > '~') && event.Escape(string(r), 16) != string(r)
+	}) {
+		s = event.Escape(s, 4*len(s))
+	}
+	safe, err := json.Marshal(s)
+	if err != nil {
+		return quoted
+	}
+	return safe
 }
 
 // fromReport answers from the model of a report.
@@ -180,14 +252,23 @@ func (r *reported) Finding(id string) json.RawMessage {
 // about are the findings that match, as events, the worst first.
 func (r *reported) about(match func(*report.Finding) bool) []json.RawMessage {
 	list := []json.RawMessage{}
-	for _, findings := range [][]report.Finding{r.m.Findings, r.m.Ignored} {
-		for i := range findings {
-			if f := &findings[i]; match(f) {
-				list = append(list, eventLine(r.finding(f)))
+	for f := range r.findings(match) {
+		list = append(list, eventLine(r.finding(f)))
+	}
+	return list
+}
+
+// findings are the findings that match, those that stand first.
+func (r *reported) findings(match func(*report.Finding) bool) iter.Seq[*report.Finding] {
+	return func(yield func(*report.Finding) bool) {
+		for _, list := range [][]report.Finding{r.m.Findings, r.m.Ignored} {
+			for i := range list {
+				if f := &list[i]; match(f) && !yield(f) {
+					return
+				}
 			}
 		}
 	}
-	return list
 }
 
 // Explain implements status.Sensor. A report has reasons of findings alone.
@@ -198,21 +279,42 @@ func (r *reported) Explain(ip string) (*status.Explanation, error) {
 	}
 	addr = addr.Unmap()
 	x := &status.Explanation{IP: addr.String(), Hosts: []json.RawMessage{},
-		Declared: r.declared(addr), Since: timeOf(r.m.Period.First),
+		Findings: []json.RawMessage{}, Declared: r.declared(addr), Since: timeOf(r.m.Period.First),
 		Until: timeOf(r.m.Period.Last)}
-	x.Findings = r.about(func(f *report.Finding) bool {
+	x.LeftOut = r.m.LeftOut.Hides()
+	there := map[string]bool{}
+	for f := range r.findings(func(f *report.Finding) bool {
 		return f.IP == addr || slices.Contains(f.Also, addr)
-	})
+	}) {
+		there[f.ID] = true
+		e := r.finding(f)
+		// A report has nothing later, and of an open finding no reason why it was closed.
+		if e.Finding.Action = finding.Explained; f.Open {
+			e.Finding.CloseReason = ""
+		}
+		x.Findings = append(x.Findings, eventLine(e))
+	}
 	x.Home = slices.ContainsFunc(r.m.Input.Home, func(p netip.Prefix) bool {
 		return p.Contains(addr)
 	})
 	for i := range r.m.Hosts {
-		if h := &r.m.Hosts[i]; h.IP == addr && h.Finding == "" {
-			e := r.finding(&report.Finding{Host: *h, Blind: []string{"a report has no reasons " +
-				"of a host without a finding: the capture has them"}})
-			e.Finding.Action = finding.Explained
-			x.Hosts = append(x.Hosts, eventLine(e))
+		h := &r.m.Hosts[i]
+		if h.IP != addr || there[h.Finding] {
+			continue
 		}
+		f := &report.Finding{Host: *h, Blind: []string{"a report has no reasons of a host " +
+			"without a finding: the capture has them"}}
+		if h.Finding != "" {
+			f.Blind[0] = fmt.Sprintf("the finding %s about it was left out when the report was "+
+				"shortened: the capture and read --json have it", h.Finding)
+			class, _, _ := strings.Cut(h.Finding, "-")
+			if f.Class.UnmarshalText([]byte(class)) != nil {
+				f.Class = verdict.Spambot
+			}
+		}
+		e := r.finding(f)
+		e.Finding.Action = finding.Explained
+		x.Hosts = append(x.Hosts, eventLine(e))
 	}
 	return x, nil
 }

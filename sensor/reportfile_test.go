@@ -2,11 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/gdamore/tcell/v2"
 
@@ -59,14 +62,25 @@ func TestReportFile(t *testing.T) {
 			}
 		}
 	}
+	// Nothing later than a report is known, which leads nowhere.
+	for _, id := range []string{"192.168.77.66", "192.168.77.25"} {
+		if _, out, _ := asked(t, "explain", id, "-r", page); !strings.Contains(out, "Judged") || strings.Contains(out, "Counted until") {
+			t.Errorf("explain %s: %s", id, out)
+		}
+	}
 	other := written(t, filepath.Join(dir, "b.html"), "<!DOCTYPE html><p>x")
 	damaged := written(t, filepath.Join(dir, "c.json"), `{"spamsensor": "1`)
 	foreign := written(t, filepath.Join(dir, "d.json"), `{"spamsensor": "9", "findings": [{"class": "x"}]}`)
+	empty := strings.Repeat("{},", maxModel/entrySize) + "{}"
 	for want, files := range map[string][]string{
+		"f.json is too big to be read": {written(t, filepath.Join(dir, "f.json"), `{"spamsensor": "1", "findings": [`+empty+`]}`)},
+		"g.html is too big to be read": {written(t, filepath.Join(dir, "g.html"),
+			`<!doctype html><script type="application/json" id="model">{"spamsensor": "1"`+strings.Repeat(" ", maxEmbedded)+`}</script>`)},
+		"h.json is too big to be read":                           {written(t, filepath.Join(dir, "h.json"), `{"spamsensor": "1"}`+strings.Repeat(" ", maxReport))},
 		"b.html is neither a capture nor a report of spamsensor": {other},
-		"c.json is damaged":                        {damaged},
-		"which spamsensor 9 wrote, cannot be read": {foreign},
-		"a report cannot be joined with others":    {capture, page},
+		"c.json is damaged":                                      {damaged},
+		"which spamsensor 9 wrote, cannot be read":               {foreign},
+		"a report cannot be joined with others":                  {capture, page},
 	} {
 		args := []string{"findings"}
 		for _, f := range files {
@@ -81,16 +95,22 @@ func TestReportFile(t *testing.T) {
 // TestShortReport: a report that was shortened says so, and does not call a host unseen that it may
 // lack.
 func TestShortReport(t *testing.T) {
-	m := &report.Model{Version: "1.0", LeftOut: &report.LeftOut{Hosts: 7, Servers: 2}}
+	m := &report.Model{Version: "1.0", LeftOut: &report.LeftOut{Hosts: 7, Servers: 2},
+		Hosts: []report.Host{{IP: netip.MustParseAddr("192.0.2.9"), Role: "workstation", Level: "suspect", Outside: true, Finding: "direct_smtp-192.0.2.9-1"}}}
 	text, err := json.Marshal(m)
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := written(t, t.TempDir()+"/short.json", string(text))
 	for args, want := range map[string]string{
-		"verify 192.0.2.1": "one of those that are left out",
-		"findings":         "was shortened, and lacks: 7 hosts, 2 mail servers",
-		"rules pf":         "2 mail servers more. Those that are not declared are cut.",
+		"verify 192.0.2.1":            "one of those that are left out",
+		"verify 192.0.2.9":            "The finding direct_smtp-192.0.2.9-1 about it is left out",
+		"explain 192.0.2.1":           "; the report was shortened, and may lack it",
+		"explain 192.0.2.9":           "the finding direct_smtp-192.0.2.9-1 about it was left out when the report was shortened",
+		"explain 192.0.2.9 --lang en": "Judged suspect direct smtp, score 0.0",
+		"rules nftables":              "CHECK (1 host): their findings are left out of this report",
+		"findings":                    "was shortened, and lacks: 7 hosts, 2 mail servers",
+		"rules pf":                    "2 mail servers more. Those that are not declared are cut.",
 	} {
 		_, out, said := asked(t, append(strings.Fields(args), "-r", name)...)
 		if all := strings.Join(strings.Fields(strings.ReplaceAll(out+said, "\n#", " ")), " "); !strings.Contains(all, want) {
@@ -137,6 +157,51 @@ func TestForgedReport(t *testing.T) {
 				t.Errorf("%s: %s", args, l)
 			}
 		}
+	}
+}
+
+// TestStateInReport: what became of a finding is as the report has it.
+func TestStateInReport(t *testing.T) {
+	m := &report.Model{Version: "1.0"}
+	for i, x := range []report.Finding{{CloseReason: "evicted"}, {CloseReason: "end_of_input"}, {CloseReason: "mac_changed", Open: true}, {Open: true}} {
+		x.IP, x.ID, x.Level, x.Severity = netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), fmt.Sprint("spambot-", i), "confirmed", "high"
+		m.Findings = append(m.Findings, x)
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := written(t, t.TempDir()+"/a.json", string(text))
+	for i, want := range []string{"spambot-0, closed: evicted", "spambot-1, open", "spambot-2, open", "spambot-3, open"} {
+		if _, out, _ := asked(t, "explain", m.Findings[i].IP.String(), "-r", name); !strings.Contains(out, want+"\n") {
+			t.Errorf("%s, want %q", out, want)
+		}
+	}
+}
+
+// TestHarmless: texts with control characters are made safe, all else of a JSON text stays.
+func TestHarmless(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"a": ["b", 1.50, null], "c\"": "d\\"}`: `{"a": ["b", 1.50, null], "c\"": "d\\"}`,
+		`["é", "\u00e9", "x"]`:                   `["é", "é", "x"]`,
+		`["\u001b[2J", "y"]`:                     `["\\x1b[2J", "y"]`,
+		"[\"\u202e\", \"\x7f\", 7]":              "",
+		`17`:                                     `17`,
+	} {
+		got := string(harmless([]byte(text)))
+		if want != "" && got != want || !json.Valid([]byte(got)) || strings.ContainsAny(got, "\x1b\u202e\x7f") {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}
+
+// TestModelSize: what a model is said to take is no less than what its entries take.
+func TestModelSize(t *testing.T) {
+	if n := unsafe.Sizeof(report.Finding{}); n > entrySize+objectSize {
+		t.Errorf("a finding takes %d bytes", n)
+	}
+	if n := modelSize([]byte(`{"a": [{}, {"b": [{}, "{\",{"]}]}`)); n != 3*entrySize+6*objectSize+2*valueSize {
+		t.Errorf("%d bytes", n)
 	}
 }
 

@@ -199,6 +199,7 @@ func (c *Check) judge(m *report.Model, host *report.Host, known bool) {
 		c.State = NotClean
 		return
 	}
+	c.missing(m, host)
 	if watched := time.Duration(c.Now - c.Watched); watched < c.Needed {
 		c.State = Unknown
 		c.CleanAt = report.Time(int64(c.Watched) + int64(c.Needed))
@@ -211,6 +212,22 @@ func (c *Check) judge(m *report.Model, host *report.Host, known bool) {
 			c.against("blind", fmt.Sprintf("The sensor does not see all: %s", h.Text))
 		}
 	}
+}
+
+// missing is what the model lacks that may speak against the host: a finding that was left out when
+// a report was shortened, or that is only counted.
+func (c *Check) missing(m *report.Model, host *report.Host) {
+	switch {
+	case host != nil && host.Finding != "" && !slices.ContainsFunc(c.Findings,
+		func(a About) bool { return a.ID == host.Finding }):
+		c.against("left_out", fmt.Sprintf("The finding %s about it is left out: its last sign is "+
+			"not known.", host.Finding))
+	case len(c.Findings) == 0 && (m.MoreFindings > 0 || m.LeftOut != nil && m.LeftOut.Others > 0):
+		c.against("left_out", "Not all findings are listed: one of the others may be about it.")
+	default:
+		return
+	}
+	c.State = Unknown
 }
 
 // attempts judges connections without a sign. The time of the last one decides: among very many

@@ -72,6 +72,24 @@ func TestVerify(t *testing.T) {
 		{name: "seen, without a finding", watched: 100, ago: 30, change: func(m *report.Model) { m.Findings = nil }, want: Clean},
 		{name: "seen earlier, not in the table any more", watched: 100, ago: 30, known: true,
 			change: func(m *report.Model) { m.Hosts, m.Findings = nil, nil }, want: Clean},
+		{name: "with a finding that a short report lacks", watched: 100, ago: 30, want: Unknown, against: "left_out",
+			change: func(m *report.Model) {
+				m.Hosts[0].Finding, m.Findings = m.Findings[0].ID, []report.Finding{}
+				m.MoreFindings, m.LeftOut = 1, &report.LeftOut{Findings: 1}
+			}},
+		{name: "with a worse finding that a short report lacks", watched: 100, ago: 30, want: Unknown, against: "left_out",
+			change: func(m *report.Model) { m.Hosts[0].Finding = "open_relay-10.20.4.37-1" }},
+		{name: "a bot that goes on, with a finding that is left out", watched: 100, ago: 1, want: NotClean, against: "recent_sign still_tries",
+			change: func(m *report.Model) { m.Hosts[0].Finding = "open_relay-10.20.4.37-1" }, clean: 123},
+		{name: "without a finding where some are only counted", watched: 100, ago: 30, want: Unknown, against: "left_out",
+			change: func(m *report.Model) { m.Findings, m.MoreFindings = nil, 2 }},
+		{name: "without a finding where ignored ones are left out", watched: 100, ago: 30, want: Unknown, against: "left_out",
+			change: func(m *report.Model) { m.Findings, m.LeftOut = nil, &report.LeftOut{Others: 1} }},
+		{name: "with a finding where others are left out", watched: 100, ago: 30, want: Clean,
+			change: func(m *report.Model) {
+				m.Hosts[0].Finding = m.Findings[0].ID
+				m.MoreFindings, m.LeftOut = 1, &report.LeftOut{Findings: 1}
+			}},
 		{name: "a sensor that runs for 5 hours", watched: 5, change: func(m *report.Model) { m.Findings = nil },
 			want: Unknown, against: "watched_too_short", clean: 24},
 		{name: "a blind sensor", watched: 100, ago: 30, change: func(m *report.Model) {

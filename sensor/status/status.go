@@ -182,6 +182,8 @@ type Explanation struct {
 	Until time.Time `json:"until,omitzero"`
 	// Evicted are hosts that had to make room for others in the table.
 	Evicted uint64 `json:"evicted"`
+	// LeftOut says that hosts or findings were left out of what is known, a report.
+	LeftOut bool `json:"left_out,omitempty"`
 	// Minutes and Hours are its attempts: of the last day by minute, of the last 31 by hour.
 	Minutes []Bin `json:"minutes,omitempty"`
 	Hours   []Bin `json:"hours,omitempty"`

@@ -260,8 +260,12 @@ func (t *Text) PrintFindings(l *FindingList, csv bool) {
 
 // state is what became of a finding.
 func (f *Finding) state(p *lang.Printer) string {
+	action := f.Action
+	if action == finding.Explained && f.CloseReason != "" { // of a report
+		action = finding.Closed
+	}
 	switch {
-	case finding.Over(f.Action, f.CloseReason):
+	case finding.Over(action, f.CloseReason):
 		return p.Sprintf("closed: %s", p.Text(f.CloseReason))
 	case f.Ignored != nil:
 		return p.Sprintf("open, ignored: %s", f.Ignored.Why)
@@ -307,6 +311,9 @@ func (t *Text) printUnseen(x *Explanation) {
 	if x.Evicted > 0 {
 		seen += p.Sprintf("; %d hosts had to make room in the table, and it may be one of them",
 			x.Evicted)
+	}
+	if x.LeftOut {
+		seen += p.Text("; the report was shortened, and may lack it")
 	}
 	t.wrapped("Seen", seen)
 	home := "outside of the home networks: it would not be judged (home_net, --home)"
@@ -363,6 +370,10 @@ func (t *Text) printEvent(line json.RawMessage, declared []Declaration) error {
 	}
 	judgement := p.Sprintf("%s, severity %s, score %.1f",
 		p.Sentence(f.Level+" "+strings.ReplaceAll(f.Class, "_", " ")), p.Text(f.Severity), f.Score)
+	if f.Severity == "" { // nor is it known in a report of a host without its finding
+		judgement = p.Sprintf("%s, score %.1f",
+			p.Sentence(f.Level+" "+strings.ReplaceAll(f.Class, "_", " ")), f.Score)
+	}
 	if f.Level == "none" {
 		judgement = p.Sprintf("nothing that suffices for a finding, score %.1f (a finding "+
 			"begins at 0)", f.Score)
