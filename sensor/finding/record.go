@@ -5,6 +5,7 @@ import (
 
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/verdict"
+	"spamsensor/smtpsniff/refusal"
 )
 
 // Session is the record of one mail session: evidence. Texts are what the sides sent,
@@ -46,6 +47,7 @@ type RefusalText struct {
 	Code     uint16
 	Enhanced [3]uint16
 	Text     string
+	Why      refusal.Reason // by the text
 }
 
 // SourceRecord is what is known of a source at a time.

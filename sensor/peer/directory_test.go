@@ -101,7 +101,7 @@ func TestRefusalCache(t *testing.T) {
 			if reason != row.reason || cited.List != row.list {
 				t.Errorf("%s: %v, list %q", row.text, reason, cited.List)
 			}
-			if list := c.List(smtpsniff.Refusal{Code: 550}, ev.Text, nil); list != row.list {
+			if _, list := c.Shown(smtpsniff.Refusal{Code: 550}, ev.Text, nil); list != row.list {
 				t.Errorf("%s: List is %q, want %q", row.text, list, row.list)
 			}
 		}

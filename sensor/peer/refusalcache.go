@@ -82,10 +82,12 @@ func (s *RefusalCache) Reason(session *smtpsniff.Session,
 	return reason, cited, text
 }
 
-// List returns the blocklist that the shown text of a refusal names, empty if it names none. banner
-// is the server's greeting.
-func (s *RefusalCache) List(r smtpsniff.Refusal, text, banner []byte) string {
-	return DropHelpLink(s.entry(r.Code, r.Enhanced, text).cited, banner).List
+// Shown returns the reason of a refusal by its shown text, and the blocklist that the text names,
+// empty if it names none. banner is the server's greeting.
+func (s *RefusalCache) Shown(r smtpsniff.Refusal, text, banner []byte) (why refusal.Reason,
+	list string) {
+	c := s.entry(r.Code, r.Enhanced, text)
+	return c.reason, DropHelpLink(c.cited, banner).List
 }
 
 // DropHelpLink drops a list that is only the host of a link to the server's own help, by the name

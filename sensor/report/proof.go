@@ -45,7 +45,7 @@ func kindOf(s *finding.Session) (k kind, by *finding.RefusalText) {
 
 // refusedBy is what a refusal proves.
 func refusedBy(r *finding.RefusalText) kind {
-	switch refusal.Classify(r.Code, r.Enhanced, r.Text) {
+	switch r.Why {
 	case refusal.Blocklisted, refusal.DynamicRange:
 		return listed
 	case refusal.SpamSeen, refusal.Reputation, refusal.ListedLink:

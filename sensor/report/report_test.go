@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/finding"
+	"spamsensor/smtpsniff/refusal"
 )
 
 // sessionsOf gives sessions of these kinds to the list of a client: "?" has an unknown dialogue, "a"
@@ -26,6 +27,7 @@ func sessionsOf(kinds, direction string) string {
 			s.Messages = 1
 		}
 		if reply, ok := replies[c]; ok {
+			reply.Why = refusal.Classify(reply.Code, reply.Enhanced, reply.Text)
 			s.Refusals = []finding.RefusalText{reply}
 		}
 		r.Session(uint64(i), s)

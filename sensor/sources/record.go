@@ -104,10 +104,12 @@ func (s *Observer) describeDialogue(d *finding.Session, session *smtpsniff.Sessi
 	if refusals > 0 {
 		d.Refusals = make([]finding.RefusalText, 0, refusals)
 		session.Refusals(func(r smtpsniff.Refusal, text []byte) {
+			why, list := s.Refusals.Shown(r, text, banner)
 			d.Refusals = append(d.Refusals, finding.RefusalText{Phase: r.Phase.String(),
-				Code: r.Code, Enhanced: peer.Enhanced(r.Enhanced), Text: rest.cut(len(text))})
+				Code: r.Code, Enhanced: peer.Enhanced(r.Enhanced), Text: rest.cut(len(text)),
+				Why: why})
 			if d.Blocklist == "" {
-				d.Blocklist = s.Refusals.List(r, text, banner)
+				d.Blocklist = list
 			}
 		})
 	}
