@@ -205,3 +205,14 @@ func TestLongNames(t *testing.T) {
 		}
 	}
 }
+
+// TestHeaviest checks that of many reasons those that weigh most are chosen, for or against the
+// host, and that a blocklist is among them.
+func TestHeaviest(t *testing.T) {
+	f := &Finding{Reasons: []Reason{{Weight: 3}, {Weight: 1}, {Weight: -5}, {Code: "blocklisted", Weight: 0.5}, {Weight: 4}}}
+	for n, want := range [][]int{{}, {3}, {2, 3}, {2, 3, 4}, {0, 2, 3, 4}, {0, 1, 2, 3, 4}, {0, 1, 2, 3, 4}} {
+		if got := f.Heaviest(n); !slices.Equal(got, want) {
+			t.Errorf("%d of them: %v, want %v", n, got, want)
+		}
+	}
+}

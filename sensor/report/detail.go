@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -211,9 +212,15 @@ func (p *printer) reasons(f *Finding, d depth) {
 }
 
 // Heaviest are the indexes of the n reasons that weigh most, for or against the host, in the order
-// of Reasons.
+// of Reasons. A refusal that names a blocklist is among them, whatever it weighs: it is why most
+// people look.
 func (f *Finding) Heaviest(n int) []int {
-	weight := func(i int) float64 { return max(f.Reasons[i].Weight, -f.Reasons[i].Weight) }
+	weight := func(i int) float64 {
+		if f.Reasons[i].Code == "blocklisted" {
+			return math.Inf(1)
+		}
+		return math.Abs(f.Reasons[i].Weight)
+	}
 	order := make([]int, len(f.Reasons))
 	for i := range order {
 		order[i] = i
