@@ -3,7 +3,7 @@
 GO ?= go
 export GOFLAGS := -buildvcs=false
 
-.PHONY: install uninstall demo build test vet unit unit-whole unit-packages setup golden bench instructions profile servers verdicts fuzz fuzz-short reliability soak pictures clean
+.PHONY: install uninstall demo build test vet unit unit-whole unit-packages setup golden bench instructions profile servers verdicts fuzz reliability soak pictures clean
 
 # Builds the command and analyses a recorded capture: a finding with its reasons.
 demo: build
@@ -56,8 +56,8 @@ setup:
 
 # Tests run without the profile for the compiler: with it, every package of the program, those of
 # other modules too, is compiled once more.
-test vet unit unit-whole unit-packages fuzz-short: export GOFLAGS := -buildvcs=false -pgo=off
-test: setup vet unit fuzz-short
+test vet unit unit-whole unit-packages: export GOFLAGS := -buildvcs=false -pgo=off
+test: setup vet unit
 
 vet:
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
@@ -75,7 +75,7 @@ MACHINES = ^(TestDockerfile|TestBoot|TestSetupPeers)$$
 RACE = $(GO) test -race -timeout 14m -skip '$(SLOW)|$(MACHINES)'
 
 # Half of the time the tests of the sensor as a whole wait: for a finding that is due, for a service
-# that starts. The tests of computations use that time.
+# that starts. The tests of computations use that time, and after them the fuzz targets.
 unit:
 	$(GO) build -race ./...
 	$(MAKE) --no-print-directory -j2 unit-whole unit-packages
@@ -88,6 +88,7 @@ unit-packages:
 	$(RACE) -p 1 $(filter-out $(shell $(GO) list ./sensor $(SINGLE)),$(shell $(GO) list ./...))
 	$(GO) test -timeout 12m -run '$(SLOW)' ./sensor ./sensor/engine ./sensor/state
 	$(GO) test -timeout 12m $(SINGLE)
+	nice sh .ci/fuzz 3s
 
 # Compares results that stay the same, byte for byte, while only the structure of the code changes.
 # After a change that is meant to change results: sh .ci/golden update
@@ -135,9 +136,6 @@ $(BENCH_DIR)/%.pcap:
 FUZZTIME ?= 10m
 fuzz: setup
 	sh .ci/fuzz $(FUZZTIME)
-
-fuzz-short:
-	sh .ci/fuzz 3s
 
 # Prints the figures of reliability beside their goals: make reliability LONG=-long
 reliability: setup
