@@ -54,7 +54,7 @@ func TestReportOfThePast(t *testing.T) {
 	}{
 		{"on the first day", []string{period(t, 0, 6, 0)}, exitFindings, []string{
 			"1 host sent spam: 192.168.77.66; no spam of it was seen in the last 6 days of the capture", "192.168.77.66 confirmed spambot, severity critical",
-			"Last spam seen 2026-11-21 20:33:24. Quiet since then: no attempt in the last 6 days", "different mail networks in", "Proof"}},
+			"Last spam seen 2026-11-21 20:33:24. No attempt since then, in the last 6 days", "different mail networks in", "Proof"}},
 		{"on a day in the middle", []string{period(t, 0, 6, 3)}, exitFindings, []string{
 			"1 host sent spam: 192.168.77.66; no spam of it was seen in the last 3 days of the capture", "confirmed spambot", "in the last 3 days"}},
 		{"on the last day", []string{period(t, 0, 6, 6)}, exitFindings, []string{"1 host sends spam: 192.168.77.66"}},

@@ -197,9 +197,11 @@ func (r *Report) publicAddress(others []string) (more []string) {
 	for _, l := range s.Blocklists {
 		names = append(names, l.Name)
 	}
-	format := "Receiving servers named the blocklist %s."
+	format := "Receiving servers named the blocklist %s: all mail that leaves through an address " +
+		"on it may be refused, good mail, too."
 	if len(names) > 1 {
-		format = "Receiving servers named the blocklists %s."
+		format = "Receiving servers named the blocklists %s: all mail that leaves through an " +
+			"address on them may be refused, good mail, too."
 	}
 	return append(more, fmt.Sprintf(format, list(names)))
 }

@@ -71,21 +71,21 @@ func (p *printer) spamEnded(f *Finding, end Time) string {
 	text := p.tr.Sprintf("Last spam seen %s.", p.clock(f.LastSign))
 	switch after := int64(f.Last - f.LastSign); {
 	case after >= stillActive:
-		text += " " + p.tr.Sprintf("It made attempts until %s, and nothing shows whether they "+
-			"were spam: treat it as infected.", p.clock(f.Last))
+		text += " " + p.tr.Sprintf("It made attempts until %s; whether they were spam is not "+
+			"known.", p.clock(f.Last))
 	case after >= minute:
 		text = p.tr.Sprintf("Last spam seen %s, last attempt %s.", p.clock(f.LastSign),
 			p.clock(f.Last))
 	}
-	silent := int64(end - f.Latest())
-	switch {
+	switch silent := int64(end - f.Latest()); {
 	case silent < stillActive:
-		return text
 	case p.live:
-		return text + " " + p.tr.Sprintf("Quiet since then: no attempt for %s.", p.lasting(silent))
+		text += " " + p.tr.Sprintf("No attempt since then, for %s.", p.lasting(silent))
+	default:
+		text += " " + p.tr.Sprintf("No attempt since then, in the last %s of the capture.",
+			p.lasting(silent))
 	}
-	return text + " " + p.tr.Sprintf("Quiet since then: no attempt in the last %s of the capture.",
-		p.lasting(silent))
+	return text + " " + p.tr.Text("Treat it as infected until it is cleaned.")
 }
 
 // lasting is how long something lasted.

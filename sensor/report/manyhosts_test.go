@@ -169,7 +169,7 @@ func TestHeadline(t *testing.T) {
 	}{
 		{"a bot", bot(func(*finding.Finding) {}), 60 * second, verdict.Likely, []string{"1 host sends spam: 10.0.0.5"}, "Quiet"},
 		{"a former bot", bot(func(*finding.Finding) {}), 3 * day, verdict.Likely,
-			[]string{"1 host sent spam: 10.0.0.5; no spam of it was seen in the last 3 days of the capture", "Quiet since then: no attempt in the last 3 days"}, "No host"},
+			[]string{"1 host sent spam: 10.0.0.5; no spam of it was seen in the last 3 days of the capture", "No attempt since then, in the last 3 days"}, "No host"},
 		{"a level that fell", bot(func(f *finding.Finding) { f.Level, f.Severity, f.HighestAt = verdict.Suspect, verdict.Low, second }), 3 * day,
 			verdict.Likely, []string{"1 host sent spam", "likely spambot, severity high"}, "suspect"},
 		{"withdrawn", bot(func(f *finding.Finding) { f.Action, f.CloseReason = "closed", finding.Withdrawn }), day, verdict.NoLevel,

@@ -33,8 +33,8 @@ func (p *printer) sending(s *Server) string {
 	case s.muchRefused() && s.Failed+s.Deferred >= fewRefusals:
 		return t.Text("much of its mail was refused or deferred")
 	case s.Hidden():
-		return t.Sprintf("whether it sends as usual cannot be said, because %s of its %s are "+
-			"encrypted", p.number(s.Encrypted), p.plural(s.Sessions, "session"))
+		return t.Sprintf("no finding is about it, but %s of its %s are encrypted: look in its log",
+			p.number(s.Encrypted), p.plural(s.Sessions, "session"))
 	case s.isUnusual():
 		return t.Text("it did not always send as usual")
 	case s.Counted == 0 && s.Sessions == 0:

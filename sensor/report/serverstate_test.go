@@ -24,7 +24,7 @@ func TestServerState(t *testing.T) {
 		{"much of its mail was refused or deferred; it does not relay for strangers.", func(s *Server) { s.Deferred = 60 }},
 		{"it did not always send as usual; it does not relay for strangers.", func(s *Server) { s.Hours = []ServerHour{{Known: true, Z: -4}} }},
 		{"whether it sends as usual is not known yet; it does not relay for strangers.", func(s *Server) { s.Usual = nil }},
-		{"whether it sends as usual cannot be said, because 390 of its 400 sessions are encrypted; it does not relay for strangers.", func(s *Server) { s.Encrypted = 390 }},
+		{"no finding is about it, but 390 of its 400 sessions are encrypted: look in its log; it does not relay for strangers.", func(s *Server) { s.Encrypted = 390 }},
 		{"it sent nothing; it does not relay for strangers.", func(s *Server) { *s = Server{Relay: s.Relay} }},
 	} {
 		s := good

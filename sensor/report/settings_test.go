@@ -54,8 +54,8 @@ func TestLiveWords(t *testing.T) {
 	}
 	f := &Finding{Class: verdict.Spambot, LastSign: Time(second)}
 	clock := func(Time) string { return "then" }
-	for live, want := range map[bool]string{true: "Last spam seen then. Quiet since then: no attempt for 3 days.",
-		false: "Last spam seen then. Quiet since then: no attempt in the last 3 days of the capture."} {
+	for live, want := range map[bool]string{true: "Last spam seen then. No attempt since then, for 3 days. Treat it as infected until it is cleaned.",
+		false: "Last spam seen then. No attempt since then, in the last 3 days of the capture. Treat it as infected until it is cleaned."} {
 		if got := NewWords(nil, live, clock).Became(f, Time(3*24*hour+second)); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
