@@ -60,10 +60,10 @@ func delisting(advice string, reasons []Reason) string {
 		address, list(lists))
 }
 
-// ordered is an advice with the steps that a reader takes first in front: how to find the machine,
-// and what keeps the spam in until then. mac says that its link-layer address is known.
+// ordered is an advice with the steps that a reader takes first in front: what keeps the spam in,
+// and how to find the machine. mac says that its link-layer address is known.
 func ordered(advice string, mac bool) string {
-	const block = " Block outgoing port 25 for all but your mail servers."
+	const block = "Block outgoing port 25 for all but your mail servers."
 	end := strings.Index(advice, " is. ")
 	if !strings.HasPrefix(advice, "Find out what ") || end < 0 {
 		return advice
@@ -72,8 +72,8 @@ func ordered(advice string, mac bool) string {
 	if mac {
 		first += " Look its MAC up in the DHCP leases, and at the switch for its port."
 	}
-	if strings.Contains(rest, block) {
-		first, rest = first+block, strings.Replace(rest, block, "", 1)
+	if strings.Contains(rest, " "+block) {
+		first, rest = block+" "+first, strings.Replace(rest, " "+block, "", 1)
 	}
 	return first + rest
 }

@@ -69,7 +69,7 @@ func TestWell(t *testing.T) {
 	}
 }
 
-// TestOrdered checks that an advice tells first how to find the machine, and what keeps the spam in.
+// TestOrdered checks that an advice tells first what keeps the spam in, and how to find the machine.
 func TestOrdered(t *testing.T) {
 	const rest, block = " If it is a PC, clean it.", " Block outgoing port 25 for all but your mail servers."
 	const mac = " Look its MAC up in the DHCP leases, and at the switch for its port."
@@ -77,7 +77,7 @@ func TestOrdered(t *testing.T) {
 		advice, want string
 		mac          bool
 	}{
-		{"Find out what 10.0.0.1 is." + rest + block + " Then go.", "Find out what 10.0.0.1 is." + mac + block + rest + " Then go.", true},
+		{"Find out what 10.0.0.1 is." + rest + block + " Then go.", block[1:] + " Find out what 10.0.0.1 is." + mac + rest + " Then go.", true},
 		{"Find out what 10.0.0.1 is." + rest, "Find out what 10.0.0.1 is." + rest, false},
 		{"Several machines use 10.0.0.1." + block, "Several machines use 10.0.0.1." + block, true},
 	} {
